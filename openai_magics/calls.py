@@ -1,0 +1,143 @@
+"""One try of a request: who listens, what was heard, and nothing of the key in either."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from openai_magics.exchange import Reply, joined
+from openai_magics.keys import HIDDEN, Secret
+from openai_magics.wire import StreamReader
+
+__all__ = ["Call", "Listener", "hidden"]
+
+log = logging.getLogger("openai_magics")
+
+SHORTEST_KEY = 8
+"""Characters: what is shorter may well be a word (``none``, ``ollama``) and is not hidden."""
+TELLING = 12
+"""Characters: so much of the beginning of a key is hidden where an answer ends in its midst."""
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who hears of an answer while it comes.
+
+    ``on_text`` gets each piece of text, ``on_notice`` a line that matters for the moment (a
+    wait, a download) or ``""`` when it no longer does.
+    """
+
+    on_text: Callable[[str], None] | None = None
+    on_notice: Callable[[str], None] | None = None
+
+    def notice(self, line: str) -> None:
+        """Say *line*, or log it where nobody listens."""
+        if self.on_notice is not None:
+            self.on_notice(line)
+        elif line:
+            log.info(line)
+
+    @contextmanager
+    def told(self, line: str) -> Iterator[None]:
+        """Say *line* while something is waited for, and take it back however that ends."""
+        self.notice(line)
+        try:
+            yield
+        finally:
+            self.notice("")
+
+
+class Call:
+    """One try: what was heard of it, and how it ended.
+
+    The listener hears whole characters only and no key, wherever the server cuts them: what
+    may be the beginning of either waits for the rest.
+
+    Attributes
+    ----------
+    reader : StreamReader or None
+        Reads the answer where it is streamed.
+    reply : Reply or None
+        The answer, once it is whole.
+    heard, speaking : bool
+        Whether the listener has heard text, and whether it is hearing some at this moment.
+    wait, why : float and str
+        How long to wait for another try, in seconds, and what to say of it.
+    """
+
+    def __init__(self, listener: Listener, key: Secret) -> None:
+        self.reader: StreamReader | None = None
+        self.reply: Reply | None = None
+        self.heard = False
+        self.speaking = False
+        self.wait, self.why = 0.0, ""
+        self._on_text = listener.on_text
+        self._key = key
+        self._held = ""
+        value = _worth_hiding(key)
+        self._beginnings = tuple(value[:end] for end in range(len(value) - 1, 0, -1))
+
+    def hear(self, pieces: Iterable[str], *, last: bool = False) -> None:
+        """Take pieces of the answer; say what is sure of them, or all where they are the *last*."""
+        for piece in pieces:
+            text = _replaced(joined(self._held + piece), self._key)
+            cut = len(text) - self._unsure(text)
+            self._held = text[cut:]
+            self._say(text[:cut])
+        if last:
+            self._say(_without(self._held, self._key))
+            self._held = ""
+
+    def _unsure(self, text: str) -> int:
+        """Return how much of the end may be the beginning of the key or of a character."""
+        if text.endswith(self._beginnings):
+            return next(len(some) for some in self._beginnings if text.endswith(some))
+        return int("\ud800" <= text[-1:] <= "\udbff")
+
+    def _say(self, text: str) -> None:
+        if text and self._on_text is not None:
+            self.heard = self.speaking = True
+            self._on_text(text)
+            self.speaking = False
+
+    def partial(self) -> Reply | None:
+        """Return what has come of a stream, marked as cut off; ``None`` where there is no text."""
+        return self.reader.partial() if self.reader is not None and self.reader.text else None
+
+
+def _worth_hiding(key: Secret) -> str:
+    return key.reveal() if len(key.reveal()) >= SHORTEST_KEY else ""
+
+
+def _replaced(text: str, key: Secret) -> str:
+    value = _worth_hiding(key)
+    return text.replace(value, HIDDEN) if value else text
+
+
+def _without(text: str, key: Secret) -> str:
+    """Return *text* without the key, also where it ends in the midst of it."""
+    text, value = _replaced(text, key), _worth_hiding(key)
+    for length in range(len(value) - 1, TELLING - 1, -1):
+        if text.endswith(value[:length]):
+            return text[:-length] + HIDDEN
+    return text
+
+
+def hidden(value: Any, key: Secret) -> Any:
+    """Return a reply, or any plain value, with the key hidden where a server repeats it."""
+    if isinstance(value, str):
+        return _without(value, key)
+    if isinstance(value, (list, tuple)):
+        return type(value)(hidden(item, key) for item in value)
+    if isinstance(value, dict):
+        return {hidden(name, key): hidden(item, key) for name, item in value.items()}
+    if isinstance(value, Reply):
+        said = ("text", "refusal", "tool_calls", "finish_reason", "payload", "usage")
+        served = ("model", "response_id", "system_fingerprint")
+        return replace(
+            value, **{name: hidden(getattr(value, name), key) for name in (*said, *served)}
+        )
+    return value

@@ -1,0 +1,390 @@
+"""Asking for real: the only room that imports ``openai``.
+
+The request goes through the client's low-level ``post`` with a body of plain values and the
+answer is read as bytes: the typed ``create`` walks every message of the history at each ask
+and builds a model object for each chunk, which costs more than all the rest together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from openai_magics import failures, local, wire
+from openai_magics.calls import Call, Listener, hidden
+from openai_magics.config import Settings
+from openai_magics.connection import Target, choose
+from openai_magics.errors import (
+    BadReply,
+    Interrupted,
+    KeyMissing,
+    KeyRefused,
+    MagicsError,
+    OptionError,
+    ServiceError,
+    SettingError,
+)
+from openai_magics.exchange import Reply, Request, Resolved, canonical_json
+from openai_magics.keys import Secret, redact
+
+if TYPE_CHECKING:
+    import openai
+
+__all__ = ["Listener", "Live"]
+
+
+LONGEST_WAIT = 120.0
+"""Seconds: a service that asks for more is not waited for."""
+ROUTES = {"models": "/models"}
+"""The routes of the kinds of request that are listings."""
+
+
+class Live:
+    """The sender that asks: `send` and its async twin `asend`.
+
+    One client is kept for each endpoint and key. Nothing is constructed before the first
+    request.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        key: Secret | None = None,
+        ask_key: Callable[[], Secret | None] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.key = key
+        self.ask_key = ask_key
+        self._clients: dict[_Name, openai.OpenAI] = {}
+        self._async: WeakKeyDictionary[Any, dict[_Name, openai.AsyncOpenAI]]
+        self._async = WeakKeyDictionary()
+        self._models: dict[str, str] = {}
+        self._mutex = threading.Lock()
+
+    def target(self, request: Request) -> Target:
+        """Return where *request* would go; nothing is started or sent."""
+        return choose(
+            self.settings,
+            request.model,
+            request.endpoint,
+            given=self.key,
+            ask_key=self.ask_key,
+        )
+
+    def target_without_asking(self) -> Target:
+        """Return where a request would go now; nobody is asked for a key.
+
+        Raises
+        ------
+        NotConnected, SettingError
+            Nowhere.
+        """
+        return choose(self.settings, given=self.key)
+
+    def holds_key(self, text: str, *others: Secret) -> bool:
+        """Whether *text* holds the key that is set here (the keyring is not opened for this)."""
+        known = (self.key, Secret(os.environ.get("OPENAI_API_KEY", "")), *others)
+        return any(len(key.reveal()) >= 8 and key.reveal() in text for key in known if key)
+
+    def send(self, request: Request, listener: Listener = Listener()) -> Reply:
+        """Ask, and return the whole reply.
+
+        Raises
+        ------
+        NotConnected
+            Nothing can be asked as things are set.
+        ServiceError
+            The service failed or refused; its ``reply`` holds what came.
+        Interrupted
+            The person stopped it; its ``reply`` holds what came.
+        """
+        target, key, resolved = self._prepare(request, listener)
+        for attempt in self._attempts():
+            with self._watching(target, key, resolved, listener, attempt) as call:
+                client = self._client(target, key)
+                response = self._start(client, request, resolved, listener)
+                try:
+                    call.reader = reader = self._reader(response)
+                    if reader is None:
+                        call.reply = self._whole(response.read(), response, request)
+                        call.hear([call.reply.text], last=True)
+                    else:
+                        for data in response.iter_bytes():
+                            call.hear(reader.feed(data))
+                        call.hear(reader.end(), last=True)
+                        call.reply = reader.reply(request)
+                finally:
+                    response.close()
+            if call.reply is not None:
+                return call.reply
+            with listener.told(call.why):
+                time.sleep(call.wait)
+        raise AssertionError("the last attempt raises")
+
+    async def asend(self, request: Request, listener: Listener = Listener()) -> Reply:
+        """Ask without blocking the event loop; otherwise as `send`.
+
+        Raises
+        ------
+        asyncio.CancelledError
+            The task was cancelled; its ``reply`` attribute holds what came.
+        """
+        prepare = asyncio.to_thread(self._prepare, request, listener)
+        target, key, resolved = await prepare
+        for attempt in self._attempts():
+            with self._watching(target, key, resolved, listener, attempt) as call:
+                client = self._async_client(target, key)
+                response = await self._start(client, request, resolved, listener)
+                try:
+                    call.reader = reader = self._reader(response)
+                    if reader is None:
+                        call.reply = self._whole(await response.aread(), response, request)
+                        call.hear([call.reply.text], last=True)
+                    else:
+                        async for data in response.aiter_bytes():
+                            call.hear(reader.feed(data))
+                        call.hear(reader.end(), last=True)
+                        call.reply = reader.reply(request)
+                finally:
+                    await response.aclose()
+            if call.reply is not None:
+                return call.reply
+            with listener.told(call.why):
+                await asyncio.sleep(call.wait)
+        raise AssertionError("the last attempt raises")
+
+    def _prepare(self, request: Request, listener: Listener) -> tuple[Target, Secret, Resolved]:
+        """Make ready whatever answers: start the engine, learn the model's name."""
+        target = self.target(request)
+        system = request.system
+        if system is None:
+            system = self.settings.get("system_instruction")
+        key = target.key or Secret("")
+        if target.local:
+            first = f"Starting {local.description()} (%openai tells of better ones)"
+            with listener.told("" if local.running() else first):
+                engine = local.engine(
+                    lambda label, done, total: listener.notice(_bar(label, done, total))
+                )
+            target = replace(target, base_url=engine.base_url, model=engine.model)
+            key = Secret(engine.api_key)
+            if request.kind not in ROUTES:
+                system = local.DEFAULT_SYSTEM_PROMPT if system is None else system
+        elif target.model is None and request.kind not in ROUTES:
+            target = replace(target, model=self._only_model(target))
+        parameters = dict(request.parameters)
+        if target.local and request.occurrence and "seed" not in parameters:
+            # The engine repeats itself for a seed: another sample is another seed.
+            parameters["seed"] = request.occurrence + 1
+        if wire.wants_json(request):
+            system = wire.with_json_asked_for(request, system)
+        if self.holds_key(canonical_json([request.said, system]).decode(), key):
+            raise OptionError(
+                "The request holds the API key (in the system instruction or a parameter).",
+                "Nothing was sent or recorded.",
+            )
+        resolved = Resolved(
+            model=None if request.kind in ROUTES else target.model,
+            endpoint=target.endpoint,
+            system=system,
+            parameters=parameters,
+        )
+        return target, key, resolved
+
+    def _start(self, client: Any, request: Request, resolved: Resolved, listener: Listener) -> Any:
+        """Send the request; return the response (or what awaits it), its body unread."""
+        import httpx2
+
+        if (route := ROUTES.get(request.kind)) is not None:
+            return client.get(route, cast_to=httpx2.Response)
+        sent = wire.body(request, resolved, stream=listener.on_text is not None)
+        return client.post(
+            "/chat/completions",
+            cast_to=httpx2.Response,
+            content=wire.encode(sent),
+            options={"headers": {"Content-Type": "application/json"}},
+            stream=True,
+        )
+
+    @staticmethod
+    def _reader(response: Any) -> wire.StreamReader | None:
+        """Return the reader of a stream; ``None`` where the body is to be read whole."""
+        if "text/event-stream" in response.headers.get("content-type", ""):
+            return wire.StreamReader()
+        return None
+
+    @staticmethod
+    def _whole(content: bytes, response: Any, request: Request) -> Reply:
+        kind = response.headers.get("content-type", "")
+        if request.kind in ROUTES:
+            return Reply(payload=wire.listing(content, kind))
+        if content.startswith(b"data:"):  # a stream that does not say so
+            reader = wire.StreamReader()
+            deque(reader.feed(content), maxlen=0)
+            return reader.reply(request)
+        return wire.reply_of(content, kind, request)
+
+    def _attempts(self) -> Iterator[int]:
+        """Count down the tries that are left: 0 is the last."""
+        return iter(range(self.settings.get("retries"), -1, -1))
+
+    @contextmanager
+    def _watching(
+        self, target: Target, key: Secret, resolved: Resolved, listener: Listener, left: int
+    ) -> Iterator[Call]:
+        """Turn what fails in a call into our errors, keys hidden; decide on another try."""
+        call = Call(listener, key)
+
+        def finished(reply: Reply | None) -> Reply | None:
+            return reply and replace(hidden(reply, key), resolved=resolved)
+
+        try:
+            yield call
+        except KeyboardInterrupt:
+            partial = finished(call.partial())
+            interrupted = Interrupted(len(partial.text) if partial else 0)
+            interrupted.reply = partial
+            raise interrupted from None
+        except asyncio.CancelledError as stop:
+            # Another one, without the frames of the client: they hold the key.
+            cancelled = asyncio.CancelledError(*stop.args)
+            cancelled.reply = finished(call.partial())  # type: ignore[attr-defined]
+            raise cancelled from None
+        except Exception as error:
+            ours = isinstance(error, MagicsError) and not isinstance(error, ServiceError)
+            if call.speaking or ours:  # the listener failed, or no client could be made
+                error.reply = finished(call.partial())  # type: ignore[attr-defined]
+                raise
+            problem = _understood(error, target, key)
+            if isinstance(problem, KeyRefused) and not key:
+                raise KeyMissing(
+                    f"{target.endpoint} wants a key, and none is set.",
+                    "Set one: %openai key, or OPENAI_API_KEY in the environment.",
+                ) from None
+            problem.reply = finished(problem.reply or call.partial())
+            wait = _wait(problem, self.settings.get("retries") - left)
+            if left == 0 or call.heard or wait is None:
+                raise problem from None
+            call.wait = wait
+            call.why = (
+                f"{problem.problem} Trying again in {wait:.0f} s ({left} more "
+                f"{'time' if left == 1 else 'times'})."
+            )
+        call.reply = finished(call.reply)
+
+    def _only_model(self, target: Target) -> str:
+        """Return the model of a server that has just one.
+
+        Raises
+        ------
+        SettingError
+            It has several (named) or none.
+        """
+        base_url = target.base_url or ""
+        if base_url not in self._models:
+            unset = replace(self.settings, arguments={**self.settings.arguments, "retries": 0})
+            reply = Live(unset, target.key).send(Request(kind="models", endpoint=base_url))
+            listed = reply.payload.get("data")
+            rows = listed if isinstance(listed, list) else []
+            names = [str(item["id"]) for item in rows if isinstance(item, dict) and "id" in item]
+            if len(names) != 1:
+                has = (
+                    f"has {len(names)} models: {', '.join(names[:20])}"
+                    if names
+                    else "names no model"
+                )
+                raise SettingError(
+                    f"Which model? {target.endpoint} {has}.",
+                    "Name one: --model NAME, or %config OpenAIMagics.model = 'NAME'.",
+                )
+            self._models[base_url] = names[0]
+        return self._models[base_url]
+
+    def _client(self, target: Target, key: Secret) -> openai.OpenAI:
+        with self._mutex:
+            client: openai.OpenAI = self._kept(self._clients, "OpenAI", target, key)
+            return client
+
+    def _async_client(self, target: Target, key: Secret) -> openai.AsyncOpenAI:
+        clients = self._async.setdefault(asyncio.get_running_loop(), {})
+        client: openai.AsyncOpenAI = self._kept(clients, "AsyncOpenAI", target, key)
+        return client
+
+    def _kept(self, clients: dict[_Name, Any], kind: str, target: Target, key: Secret) -> Any:
+        import httpx2
+        import openai
+
+        seconds = self.settings.get("timeout")
+        name = (target.base_url, seconds, hashlib.sha256(key.reveal().encode()).digest())
+        if name not in clients:
+            wrong = (ValueError, OSError, ImportError, httpx2.InvalidURL, openai.OpenAIError)
+            try:
+                clients[name] = getattr(openai, kind)(
+                    base_url=target.base_url,
+                    api_key=key.reveal() or "none",
+                    max_retries=0,
+                    timeout=httpx2.Timeout(seconds, connect=min(seconds, 10.0)),
+                )
+            except wrong as error:  # its frames hold the key, so it goes no further
+                raise SettingError(
+                    f"No client can be made for {target.endpoint}: {redact(str(error), [key])}",
+                    "Look at the base_url, and at the proxies that the environment sets.",
+                ) from None
+        return clients[name]
+
+
+_Name = tuple[str | None, float, bytes]
+"""What tells kept clients apart: base_url, timeout and the key's SHA-256."""
+
+
+def _understood(error: Exception, target: Target, key: Secret) -> ServiceError:
+    """Return *error* as ours, the key hidden.
+
+    No error of the client comes through as it is, for its frames hold the key.
+    """
+    import httpx2
+    import openai
+
+    problem: ServiceError
+    if isinstance(error, ServiceError):
+        problem = error
+    elif isinstance(error, openai.APIStatusError):
+        response = error.response
+        problem = failures.failure(response.status_code, response.headers, response.content)
+    elif isinstance(error, (openai.APIConnectionError, httpx2.TransportError)):
+        problem = failures.connection_failure(error, target.endpoint)
+    elif isinstance(error, (json.JSONDecodeError, httpx2.DecodingError, UnicodeDecodeError)):
+        problem = BadReply(f"The server sent what is not JSON ({error}).", wire.CHECK)
+    else:
+        problem = ServiceError(f"The client failed: {type(error).__name__}: {error}")
+    return failures.hide(problem, lambda text: redact(text, [key]))
+
+
+def _wait(problem: ServiceError, tried: int) -> float | None:
+    """Return the seconds to wait before the next try; ``None`` where none is worth it.
+
+    Exponential from 0.5 s with jitter, as the client does; the service's own word first.
+    """
+    if not failures.is_passing(problem):
+        return None
+    if problem.retry_after is not None:
+        return problem.retry_after if problem.retry_after <= LONGEST_WAIT else None
+    return float(min(0.5 * 2**tried, 8.0)) * (1 - 0.25 * random.random())  # noqa: S311 - jitter
+
+
+def _bar(label: str, done: int, total: int) -> str:
+    if not total:
+        return label
+    filled = round(20 * done / total)
+    return f"{label}  {'█' * filled}{'░' * (20 - filled)}  {done / 1e6:.0f} of {total / 1e6:.0f} MB"

@@ -1,0 +1,160 @@
+"""Tab completion after the magics: options, their values, models, conversations, variables."""
+
+from __future__ import annotations
+
+import re
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.completer import (
+    CompletionContext,
+    SimpleCompletion,
+    context_matcher,
+)
+
+from openai_magics import options
+from openai_magics.errors import OptionError
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from openai_magics.magics import ModelMagics
+
+__all__ = ["candidates", "install", "remove"]
+
+LINE = re.compile(r"^(%{1,2})(ask|models|dialogue|openai)\s(.*)$", re.DOTALL)
+VARIABLES = ("-o", "--out")
+
+
+def candidates(magics: ModelMagics, line: str) -> list[str] | None:
+    """Return what may stand at the end of *line*; ``None`` where it is not ours to say.
+
+    *line* is the first line of the cell up to the cursor.
+    """
+    match = LINE.match(line.lstrip())
+    if match is None:
+        return None
+    parser = getattr(magics, match[2]).parser
+    words = match[3].split(" ")
+    if match[2] == "ask" and _prompt_has_begun(parser, " ".join(words[:-1])):
+        return None
+    last, before = words[-1], words[-2] if len(words) > 1 else ""
+    flag, equals, typed = last.partition("=")
+    option = parser._option_string_actions.get(flag if equals else before)
+    if option is not None and option.nargs != 0:
+        lead = f"{flag}=" if equals else ""
+        wanted = typed if equals else last
+        return [lead + value for value in _values(magics, option) if value.startswith(wanted)]
+    if last.startswith("-"):
+        return sorted(name for name in parser._option_string_actions if name.startswith(last))
+    positional = [action for action in parser._actions if not action.option_strings]
+    if match[2] == "ask" or not positional:
+        return None
+    values: Iterable[str] = positional[0].choices or ()
+    if match[2] == "models" or (match[2] == "openai" and "use" in words[:-1]):
+        values = _models()
+    return [value for value in values if value.startswith(last)]
+
+
+def _prompt_has_begun(parser: ArgumentParser, text: str) -> bool:
+    try:
+        return bool(options.split(parser, "", text)[1])
+    except OptionError:  # its last option has no value yet
+        return False
+
+
+def _values(magics: ModelMagics, option: Any) -> list[str]:
+    if option.choices:
+        return [str(choice) for choice in option.choices]
+    if option.dest == "model":
+        return _models()
+    if option.dest == "conversation":
+        return _conversations()
+    if option.dest == "out":
+        names = magics.names
+        return sorted(name for name in names if not name.startswith("_"))
+    if option.dest == "param":
+        return [f"{name}=" for name in PARAMETERS]
+    return []
+
+
+PARAMETERS = (
+    "frequency_penalty",
+    "logprobs",
+    "n",
+    "presence_penalty",
+    "response_format",
+    "service_tier",
+    "stop",
+    "top_logprobs",
+    "top_p",
+    "verbosity",
+)
+
+
+def _models() -> list[str]:
+    """Return the models that are known without asking anybody: those of the last listing."""
+    from openai_magics import local
+
+    names = {"local", local.MODEL}
+    session = _session()
+    if session is not None:
+        for exchange in session.dialogue:
+            if exchange.request.kind == "models" and exchange.reply is not None:
+                listed = (exchange.reply.payload or {}).get("data") or ()
+                names |= {str(item.get("id")) for item in listed}
+            elif exchange.reply is not None and exchange.reply.model:
+                names.add(exchange.reply.model)
+    return sorted(names)
+
+
+def _conversations() -> list[str]:
+    session = _session()
+    return sorted(session.conversations) if session is not None else ["main"]
+
+
+def _session() -> Any:
+    # A thread may be importing the module at this moment: see `warm`.
+    return getattr(sys.modules.get("openai_magics.session"), "current", None)
+
+
+def install(shell: InteractiveShell, magics: ModelMagics) -> None:
+    """Add the completions to *shell*."""
+    remove(shell)
+    completer = getattr(shell, "Completer", None)
+    if completer is None:
+        return
+
+    @context_matcher(identifier="openai_magics")
+    def matcher(context: CompletionContext) -> Any:
+        first = context.full_text.split("\n", 1)[0]
+        line = context.line_with_cursor[: context.cursor_position]
+        found = None
+        if context.cursor_line == 0 or not first.lstrip().startswith("%%"):
+            try:
+                found = candidates(magics, line)
+            except Exception:  # noqa: BLE001 - a completion that cannot be made is none
+                found = None
+        if found is None:
+            return {"completions": []}
+        fragment = line.rsplit(" ", 1)[-1]
+        return {
+            "completions": [SimpleCompletion(text=text, type="option") for text in found],
+            "matched_fragment": fragment,
+            "suppress": True,
+        }
+
+    completer.custom_matchers.append(matcher)
+
+
+def remove(shell: InteractiveShell) -> None:
+    """Take the completions out of *shell*."""
+    completer = getattr(shell, "Completer", None)
+    if completer is not None:
+        completer.custom_matchers[:] = [
+            item
+            for item in completer.custom_matchers
+            if getattr(item, "matcher_identifier", "") != "openai_magics"
+        ]

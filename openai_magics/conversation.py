@@ -1,0 +1,228 @@
+"""What was said so far: turns that belong to cells, and the slots of repeated requests.
+
+A conversation is what the notebook says: running a cell again replaces its turns where they
+stood. Without cell ids (plain IPython, scripts) every ask is a new turn.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from openai_magics.errors import Interrupted, OptionError
+from openai_magics.exchange import Message, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+__all__ = ["Conversation", "Lane", "Place", "Slots", "Turn"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an ask comes from: the cell (``None`` where it cannot be told) and its execution."""
+
+    cell: str | None
+    execution: str
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One ask that was answered."""
+
+    place: Place
+    messages: tuple[Message, ...]
+    reply: Reply
+
+
+@dataclass
+class Conversation:
+    """The turns of a named conversation, in order."""
+
+    name: str
+    turns: list[Turn] = field(default_factory=list)
+
+    def before(self, place: Place) -> list[Turn]:
+        """Return the turns that a new one of *place* comes after."""
+        return [turn for turn in self.turns[: self._position(place)] if not _stale(turn, place)]
+
+    def add(self, turn: Turn, *, new: bool = False) -> None:
+        """Put *turn* where its cell's turns stood, or at the end.
+
+        With *new* the conversation begins with it: what stood before it is dropped.
+        """
+        position = self._position(turn.place)
+        earlier = (
+            [] if new else [item for item in self.turns[:position] if not _stale(item, turn.place)]
+        )
+        later = [item for item in self.turns[position:] if not _stale(item, turn.place)]
+        self.turns = [*earlier, turn, *later]
+
+    def drop(self, place: Place) -> None:
+        """Remove the turns that earlier executions of *place*'s cell left."""
+        self.turns = [turn for turn in self.turns if not _stale(turn, place)]
+
+    def _position(self, place: Place) -> int:
+        own = [n for n, turn in enumerate(self.turns) if turn.place == place]
+        if own and place.cell is not None:
+            return own[-1] + 1
+        stale = [n for n, turn in enumerate(self.turns) if _stale(turn, place)]
+        return stale[0] if stale else len(self.turns)
+
+
+def _stale(turn: Turn, place: Place) -> bool:
+    """Whether *turn* is of an earlier execution of the same cell."""
+    return (
+        place.cell is not None
+        and turn.place.cell == place.cell
+        and turn.place.execution != place.execution
+    )
+
+
+def history(turns: Sequence[Turn], most: int | None) -> tuple[Message, ...]:
+    """Return the messages of the last *most* turns (``None``: of all)."""
+    if most is not None:
+        turns = turns[len(turns) - min(most, len(turns)) :]
+    return tuple(message for turn in turns for message in (*turn.messages, turn.reply.message))
+
+
+class Slots:
+    """Which of the answers to one request each ask of this run takes.
+
+    The k-th ask of a request takes slot k. A cell that is run again takes the slots it had,
+    and a slot that this cell recorded is preferred to the order of execution.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[str, dict[int, Place]] = {}
+        self._mutex = threading.Lock()
+
+    def claim(
+        self,
+        fingerprint: str,
+        place: Place,
+        recorded: Sequence[int],
+        cell_of: Callable[[int], str | None],
+    ) -> int:
+        """Return the slot for an ask, and hold it.
+
+        Parameters
+        ----------
+        fingerprint : str
+        place : Place
+            Where the ask comes from.
+        recorded : sequence of int
+            The slots that the dialogue file has for the fingerprint.
+        cell_of : callable
+            The cell that recorded a slot.
+        """
+        with self._mutex:
+            held = self._held.setdefault(fingerprint, {})
+            slot = self._choose(held, place, recorded, cell_of)
+            held[slot] = place
+            return slot
+
+    @staticmethod
+    def _choose(
+        held: dict[int, Place],
+        place: Place,
+        recorded: Sequence[int],
+        cell_of: Callable[[int], str | None],
+    ) -> int:
+        if place.cell is not None:
+            had = [
+                slot
+                for slot, holder in held.items()
+                if holder.cell == place.cell and holder.execution != place.execution
+            ]
+            if had:
+                return min(had)
+            free = [slot for slot in recorded if slot not in held]
+            if len(free) > 1:
+                for slot in free:
+                    if cell_of(slot) == place.cell:
+                        return slot
+        slot = 0
+        while slot in held:
+            slot += 1
+        return slot
+
+    def release(self, fingerprint: str, slot: int) -> None:
+        """Give back a slot whose ask left no answer."""
+        with self._mutex:
+            self._held.get(fingerprint, {}).pop(slot, None)
+
+
+class Lane:
+    """Keeps the asks of one conversation in the order in which they were made.
+
+    Each turn sees the one before it, so asks made at the same time (threads, tasks) wait for
+    one another: the order of the calls, not that of the answers, is the conversation's.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._mutex = threading.Lock()
+        self._ahead: list[tuple[Future[None], int]] = []
+
+    def _enter(self) -> tuple[Future[None] | None, Future[None], bool]:
+        """Queue up; return whom to wait for, the own place, and whether this thread has one ahead."""
+        mine: Future[None] = Future()
+        thread = threading.get_ident()
+        with self._mutex:
+            self._ahead = [item for item in self._ahead if not item[0].done()]
+            before = self._ahead[-1][0] if self._ahead else None
+            own = any(other == thread for _, other in self._ahead)
+            self._ahead.append((mine, thread))
+        return before, mine, own
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait for the asks before this one, then hold the lane.
+
+        Raises
+        ------
+        OptionError
+            An ask before it runs in this very thread and could never end.
+        """
+        before, mine, own = self._enter()
+        try:
+            if own:
+                raise OptionError(
+                    f"An ask in the conversation {self.name!r} has not ended yet, and this "
+                    "one would wait for it for ever.",
+                    "Await the first one, or give this one another conversation.",
+                )
+            if before is not None:
+                try:
+                    before.result()
+                except KeyboardInterrupt:
+                    raise Interrupted from None
+            yield
+        finally:
+            _leave(before, mine)
+
+    @asynccontextmanager
+    async def aturn(self) -> AsyncIterator[None]:
+        """As `turn`, without blocking the event loop."""
+        import asyncio
+
+        before, mine, _ = self._enter()
+        try:
+            if before is not None:
+                await asyncio.shield(asyncio.wrap_future(before))
+            yield
+        finally:
+            _leave(before, mine)
+
+
+def _leave(before: Future[None] | None, mine: Future[None]) -> None:
+    """Let the next one go, though not past one that this one gave up waiting for."""
+    if before is None or before.done():
+        mine.set_result(None)
+    else:
+        before.add_done_callback(lambda _: mine.set_result(None))

@@ -1,0 +1,172 @@
+"""``%dialogue`` and its sub-commands: read the line, call the dialogue, show what it gave."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import os
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.magic_arguments import MagicArgumentParser
+
+from openai_magics import options, render, show
+from openai_magics.errors import OptionError, nearest
+
+if TYPE_CHECKING:
+    from openai_magics.session import Session
+    from openai_magics.views import Dialogue
+
+__all__ = ["COMMANDS", "parser_of", "run"]
+
+Settings = tuple[tuple[str, ...], dict[str, Any]]
+ALL: Settings = (
+    ("--all",),
+    {"action": "store_true", "help": "all that the file holds, not only what this run has said"},
+)
+NAME = {"nargs": "?", "metavar": "CONVERSATION", "help": "only this one"}
+COMMANDS: Mapping[str, tuple[str, tuple[Settings, ...]]] = {
+    "frame": ("the dialogue as a DataFrame, one row an exchange", (ALL,)),
+    "show": ("what was said, to read", ((("conversation",), NAME), ALL)),
+    "conversations": ("the conversations as a DataFrame", (ALL,)),
+    "usage": ("requests, tokens and cost by model and day, as a DataFrame", (ALL,)),
+    "path": ("the dialogue file", ()),
+    "reset": (
+        "forget a conversation, or all, in this run; the file keeps what it holds",
+        (
+            (("conversation",), NAME),
+            (("--file",), {"action": "store_true", "help": "move the dialogue file aside"}),
+        ),
+    ),
+    "export": (
+        "write the dialogue for others: .md, .html, .csv, .jsonl or .ipynb",
+        (
+            (("file",), {"metavar": "FILE", "help": "the file to write; its suffix is the format"}),
+            (("--format",), {"help": "the format, where the suffix does not say it"}),
+            (("-c", "--conversation"), {"metavar": "NAME", "help": "only this one"}),
+            (("--overwrite",), {"action": "store_true", "help": "replace a file that is there"}),
+        ),
+    ),
+    "verify": ("whether the notebook gives the same outputs from its dialogue file", ()),
+    "repair": ("mend a damaged dialogue file", ()),
+}
+INSIDE = "_VERIFYING_OPENAI_MAGICS"
+"""Set while a notebook is verified: its own ``%dialogue verify`` must not begin another."""
+
+
+@lru_cache(maxsize=1)
+def _parsers() -> Mapping[str, argparse.ArgumentParser]:
+    parser = MagicArgumentParser("%dialogue")  # type: ignore[no-untyped-call]
+    commands = parser.add_subparsers(dest="action", parser_class=MagicArgumentParser)
+    for name, (purpose, arguments) in COMMANDS.items():
+        command = commands.add_parser(name, description=purpose)
+        for flags, settings in arguments:
+            command.add_argument(*flags, **settings)
+    return dict(commands.choices)
+
+
+def parser_of(command: str) -> argparse.ArgumentParser:
+    """Return the parser of a sub-command.
+
+    Raises
+    ------
+    OptionError
+        There is none; the nearest is named.
+    """
+    if command not in COMMANDS:
+        raise OptionError(
+            f"%dialogue has no command {command!r}{nearest(command, COMMANDS)}.",
+            f"Commands: {', '.join(COMMANDS)}. See %dialogue?",
+        )
+    return _parsers()[command]
+
+
+def run(session: Session, line: str) -> Any:
+    """Carry out a line; return what the cell gives.
+
+    Raises
+    ------
+    OptionError
+        A word or an option is not possible, or the command cannot do it.
+    DialogueError
+        The dialogue file cannot be read, or moved.
+    """
+    first, *rest = options.words(line) or ["frame"]
+    if first.startswith("-"):
+        first, rest = "frame", [first, *rest]
+    name = "%dialogue" if first == "frame" else f"%dialogue {first}"
+    typed = options.parse(parser_of(first), name, rest)
+    return HANDLERS[first](session.dialogue, typed)
+
+
+def _say(text: str) -> None:
+    show.Once().finish(({"text/plain": render.printable(text)}, {}))
+
+
+def _reset(dialogue: Dialogue, typed: argparse.Namespace) -> None:
+    moved = dialogue.reset(typed.conversation, file=typed.file)
+    what = (
+        f"The conversation {typed.conversation!r} is"
+        if typed.conversation is not None
+        else "All conversations are"
+    )
+    if moved is not None:
+        _say(
+            f"The dialogue file is now {moved.name}, and the next answer begins a new one. "
+            f"To undo it: rename it back to {dialogue.path.name}, then restart the kernel."
+        )
+    elif typed.file:
+        _say(f"There is no {dialogue.path.name} yet: nothing was moved.")
+    else:
+        _say(f"{what} forgotten in this run; {dialogue.path.name} keeps what was said.")
+
+
+def _export(dialogue: Dialogue, typed: argparse.Namespace) -> None:
+    from openai_magics.export import Wanted
+
+    wanted = Wanted(typed.conversation, overwrite=typed.overwrite)
+    _say(str(dialogue.exported(typed.file, typed.format, wanted)))
+
+
+def _verify(dialogue: Dialogue, _: argparse.Namespace) -> None:
+    if INSIDE in os.environ:
+        return
+    verify = _room("verify")
+    name = f"{dialogue.path.name.removesuffix('.dialogue.json')}.ipynb"
+    os.environ[INSIDE] = "1"
+    try:
+        _say(str(verify.verify(dialogue.path.with_name(name))))
+    finally:
+        del os.environ[INSIDE]
+
+
+def _repair(dialogue: Dialogue, _: argparse.Namespace) -> None:
+    done = _room("repair").repair(dialogue.path)
+    state = "mended" if done.mended else "healthy, and left as it is"
+    said = [f"{done.path.name}: {state}; {done.kept} records.", *done.mended]
+    if done.set_aside is not None:
+        said.append(f"The file as it was: {done.set_aside.name}")
+    if done.rescued is not None:
+        said.append(f"What could not be read: {done.rescued.name}")
+    _say("\n".join(said))
+
+
+def _room(name: str) -> Any:
+    if importlib.util.find_spec(f"openai_magics.{name}") is None:
+        raise OptionError(f"%dialogue {name} is not in this version.", "See %dialogue?")
+    return importlib.import_module(f"openai_magics.{name}")
+
+
+HANDLERS: Mapping[str, Callable[[Dialogue, argparse.Namespace], Any]] = {
+    "frame": lambda dialogue, typed: dialogue.to_frame(whole=typed.all),
+    "show": lambda dialogue, typed: dialogue.show(typed.conversation, whole=typed.all),
+    "conversations": lambda dialogue, typed: dialogue.conversations(whole=typed.all),
+    "usage": lambda dialogue, typed: dialogue.usage(whole=typed.all),
+    "path": lambda dialogue, _: dialogue.path,
+    "reset": _reset,
+    "export": _export,
+    "verify": _verify,
+    "repair": _repair,
+}

@@ -1,0 +1,405 @@
+r"""The values: what is asked (`Request`), what came back (`Reply`), and the record of both (`Exchange`).
+
+Fingerprint of a request
+    ``"v1:" + hex(sha256(b"openai_magics/fingerprint/1\n" + canonical JSON of the object))``
+    with the keys ``kind, model, endpoint, parameters, schema, tools, system, messages,
+    max_history, parent``: what the *notebook* says, ``null`` where it says nothing (canonical
+    JSON: see `openai_magics.canonical`). What its surroundings
+    decide (key, default model, local engine, environment, configuration files) does not
+    enter. ``parent`` is the id of the record of the turn before.
+
+Id of a record
+    The same with the tag ``openai_magics/record/1`` over ``fingerprint, occurrence, reply,
+    error``, where ``reply`` is what was said (``text, refusal, tool_calls, finish_reason,
+    payload``), not who served it. Another answer is another id, hence another request
+    downstream; the same answer given again is the same one.
+
+Any tool can compute both from a record of the dialogue file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from openai_magics.canonical import canonical_json, digest, joined
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "AskOptions",
+    "Exchange",
+    "Message",
+    "Reply",
+    "Request",
+    "Resolved",
+    "Sentiment",
+    "canonical_json",
+    "digest",
+    "joined",
+]
+
+Message = Mapping[str, Any]
+"""One message in the shape of the chat completions API: ``role``, ``content``, …"""
+
+Sentiment = Literal["positive", "negative", "neutral"]
+
+
+@dataclass(frozen=True)
+class AskOptions:
+    """How to ask, besides the message and the API's parameters (see `Session.ask`)."""
+
+    system_instruction: str | None = None
+    conversation: str = "main"
+    history: bool = True
+    max_history: int | None = None
+    new: bool = False
+    fresh: bool = False
+    mode: str | None = None
+    model: str | None = None
+    base_url: str | None = None
+    sentiment: str | None = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the notebook asks: one turn, not the history before it.
+
+    ``messages`` are those added by this turn; ``history`` those of the turns before, which
+    are sent with them but enter the fingerprint only through ``parent``. ``occurrence`` is
+    the slot: which of the answers to this very request is wanted (the k-th ask in a run is
+    slot k, from 0).
+    """
+
+    kind: str = "ask"
+    model: str | None = None
+    endpoint: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    schema: Mapping[str, Any] | None = None
+    tools: Sequence[Mapping[str, Any]] | None = None
+    system: str | None = None
+    messages: tuple[Message, ...] = ()
+    max_history: int | None = None
+    parent: str | None = None
+    history: tuple[Message, ...] = field(default=(), compare=False, repr=False)
+    occurrence: int = field(default=0, compare=False)
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """What enters the fingerprint, as plain values."""
+        return {name: getattr(self, name) for name in SAID}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """See the module's docstring."""
+        return "v1:" + digest("openai_magics/fingerprint/1", self.said)
+
+
+SAID = (
+    "kind",
+    "model",
+    "endpoint",
+    "parameters",
+    "schema",
+    "tools",
+    "system",
+    "messages",
+    "max_history",
+    "parent",
+)
+
+
+SAID_PLAINLY = ("model", "endpoint", "schema", "tools", "system", "max_history")
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What the surroundings made of a request at the call: recorded, not fingerprinted.
+
+    ``endpoint`` is the host that was asked (``"local"`` for the embedded engine), ``system``
+    the system instruction really sent, ``parameters`` those really sent.
+    """
+
+    model: str | None = None
+    endpoint: str | None = None
+    system: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer, as a person holds it.
+
+    Attributes
+    ----------
+    text : str
+        What the model said; ``""`` where it refused or called tools.
+    finish_reason : str or None
+        ``stop``, ``length``, ``tool_calls``, ``content_filter``, … or ``"cut_off"`` where
+        it was stopped before its end.
+    refusal : str or None
+        Why the model would not answer, in its words.
+    tool_calls : tuple of dict
+        The calls the model wants made, in the API's shape.
+    payload : object
+        The JSON of a listing or a job; ``None`` for an answer in words.
+    model : str or None
+        The model that served it, as the server names it.
+    usage : dict
+        Tokens as the server counted them (``prompt_tokens``, ``completion_tokens``, …).
+    cost : float
+        US dollars; NaN where the price is not known.
+    sentiment : {"positive", "negative", "neutral"} or None
+        Of ``text``; ``None`` where it cannot be told.
+    fingerprint, id : str
+        Of the request, and of the record in the dialogue file.
+    replayed : bool
+        Whether it came from the dialogue file.
+    """
+
+    text: str = ""
+    finish_reason: str | None = None
+    refusal: str | None = None
+    tool_calls: tuple[Mapping[str, Any], ...] = ()
+    payload: Any = None
+    model: str | None = None
+    response_id: str | None = None
+    system_fingerprint: str | None = None
+    usage: Mapping[str, Any] = field(default_factory=dict)
+    resolved: Resolved = field(default=Resolved(), compare=False, repr=False)
+    cost: float = field(default=float("nan"), compare=False)
+    sentiment: Sentiment | None = None
+    fingerprint: str = field(default="", repr=False)
+    id: str = field(default="", repr=False)
+    replayed: bool = field(default=False, compare=False)
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """What enters the record's id, as plain values."""
+        return {
+            "text": self.text,
+            "refusal": self.refusal,
+            "tool_calls": list(self.tool_calls),
+            "finish_reason": self.finish_reason,
+            "payload": self.payload,
+        }
+
+    @property
+    def message(self) -> Message:
+        """The answer as the assistant message that goes into the history of later turns."""
+        message: dict[str, Any] = {"role": "assistant", "content": self.text or None}
+        if self.refusal is not None:
+            message["refusal"] = self.refusal
+        if self.tool_calls:
+            message["tool_calls"] = list(self.tool_calls)
+        elif message["content"] is None:
+            message["content"] = ""
+        return message
+
+    @cached_property
+    def data(self) -> Any:
+        """The JSON in the answer, parsed (bare, or in its first fenced block).
+
+        Raises
+        ------
+        BadReply
+            There is none, or it does not parse.
+        """
+        from openai_magics import answers
+
+        return answers.parse_json(self.text)
+
+    @property
+    def code(self) -> str:
+        """The fenced code blocks of the answer, joined by a blank line; ``""`` without one."""
+        from openai_magics import answers
+
+        return "\n\n".join(block.source for block in answers.code_blocks(self.text))
+
+    @property
+    def tables(self) -> list[pd.DataFrame]:
+        """The Markdown tables of the answer, one DataFrame each, in order."""
+        from openai_magics import answers
+
+        return answers.tables(self.text)
+
+    @property
+    def sections(self) -> dict[str, Any]:
+        """The answer's Markdown headings as a nested dict (see `answers.sections`)."""
+        from openai_magics import answers
+
+        return answers.sections(self.text)
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One record of the dialogue file: a request, and the reply or the failure.
+
+    ``occurrence`` is ``None`` where the record must never be replayed (a failure of the
+    moment, an answer cut off). ``error`` is ``{"type", "problem", "remedy", "status",
+    "code"}``. ``created`` is UTC in ISO 8601, ``duration`` seconds. ``extra`` keeps fields
+    of a newer version of the format, in the shape of the record.
+    """
+
+    request: Request
+    reply: Reply | None = None
+    error: Mapping[str, Any] | None = None
+    occurrence: int | None = 0
+    resolved: Resolved = Resolved()
+    conversation: str | None = None
+    cell: str | None = None
+    format: str | None = None
+    created: str = ""
+    duration: float | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The request's."""
+        return self.request.fingerprint
+
+    @cached_property
+    def id(self) -> str:
+        """See the module's docstring."""
+        reply = self.reply.said if self.reply else None
+        return record_id(self.fingerprint, self.occurrence, reply, self.error)
+
+    @cached_property
+    def answer(self) -> Reply | None:
+        """The reply with the record's own fields filled in, as `Session` gives it."""
+        if self.reply is None:
+            return None
+        return replace(self.reply, resolved=self.resolved, fingerprint=self.fingerprint, id=self.id)
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the record as plain values, in the order in which its line is written."""
+        reply = self.reply
+        record = {
+            "fingerprint": self.fingerprint,
+            "occurrence": self.occurrence,
+            "id": self.id,
+            "kind": self.request.kind,
+            "conversation": self.conversation,
+            "cell": self.cell,
+            "parent": self.request.parent,
+            "request": {
+                **{name: getattr(self.request, name) for name in SAID[1:-1]},
+                "resolved": _plain(self.resolved),
+            },
+            "reply": None
+            if reply is None
+            else {
+                **reply.said,
+                "model": reply.model,
+                "response_id": reply.response_id,
+                "system_fingerprint": reply.system_fingerprint,
+            },
+            "error": self.error,
+            "usage": dict(reply.usage) if reply else {},
+            "cost": reply.cost if reply and reply.cost == reply.cost else None,
+            "sentiment": reply.sentiment if reply else None,
+            "format": self.format,
+            "created": self.created,
+            "duration": self.duration,
+        }
+        return _merged(record, self.extra)
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Exchange:
+        """Return the exchange of a record; fields that are missing take their defaults.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            It is not a record at all; the caller knows its line.
+        """
+        asked = record["request"]
+        request = Request(
+            kind=record["kind"],
+            parent=record.get("parent"),
+            messages=tuple(asked.get("messages") or ()),
+            parameters=asked.get("parameters") or {},
+            occurrence=record.get("occurrence") or 0,
+            **{name: asked.get(name) for name in SAID_PLAINLY},
+        )
+        resolved = Resolved(**_known(asked.get("resolved") or {}, RECORD["request"]["resolved"]))
+        answered = record.get("reply")
+        cost = record.get("cost")
+        reply = None
+        if answered is not None:
+            reply = Reply(
+                **{
+                    **_known(answered, RECORD["reply"]),
+                    "tool_calls": tuple(answered.get("tool_calls") or ()),
+                    "usage": record.get("usage") or {},
+                    "cost": float("nan") if cost is None else float(cost),
+                    "sentiment": record.get("sentiment"),
+                }
+            )
+        return cls(
+            request=request,
+            reply=reply,
+            error=record.get("error"),
+            occurrence=record["occurrence"],
+            resolved=resolved,
+            conversation=record.get("conversation"),
+            cell=record.get("cell"),
+            format=record.get("format"),
+            created=record.get("created") or "",
+            duration=record.get("duration"),
+            extra=_unknown(record, RECORD),
+        )
+
+
+def record_id(
+    fingerprint: str,
+    occurrence: int | None,
+    reply: Mapping[str, Any] | None,
+    error: Mapping[str, Any] | None,
+) -> str:
+    """Return the id of a record (see the module's docstring)."""
+    return digest(
+        "openai_magics/record/1",
+        {"fingerprint": fingerprint, "occurrence": occurrence, "reply": reply, "error": error},
+    )
+
+
+def _plain(value: Resolved) -> dict[str, Any]:
+    return {item.name: getattr(value, item.name) for item in fields(value)}
+
+
+def _known(values: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name in known}
+
+
+NESTED = ("request", "resolved", "reply")
+"""The objects of a record that have fields of their own; the others are kept as they are."""
+
+
+def _unknown(values: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of *values* that *known*, a record of this version, does not have."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in known:
+            found[name] = value
+        elif name in NESTED and value and (inner := _unknown(value, known[name])):
+            found[name] = inner
+    return found
+
+
+def _merged(values: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    inner = {
+        name: _merged(values[name], more)
+        for name, more in extra.items()
+        if name in NESTED and isinstance(values.get(name), Mapping)
+    }
+    return {**values, **extra, **inner}
+
+
+RECORD = Exchange(Request(), Reply()).to_record()

@@ -1,0 +1,110 @@
+"""Records and listings as pandas DataFrames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from openai_magics.exchange import Exchange, Message
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["dialogue_frame", "models_frame", "words"]
+
+DIALOGUE = (
+    "kind",
+    "conversation",
+    "cell",
+    "system",
+    "user",
+    "assistant",
+    "model",
+    "endpoint",
+    "prompt_tokens",
+    "completion_tokens",
+    "cost",
+    "duration",
+    "sentiment",
+    "finish_reason",
+    "error",
+    "fingerprint",
+    "occurrence",
+    "id",
+    "parent",
+    "created",
+)
+MODELS = ("id", "created", "owned_by", "shutdown_date")
+
+
+def words(messages: Iterable[Message], role: str = "user") -> str:
+    """Return the text of the messages of *role*; other parts by their type in brackets."""
+    found: list[str] = []
+    for message in messages:
+        if message.get("role") != role:
+            continue
+        content = message.get("content")
+        for part in content if isinstance(content, list) else [content]:
+            if isinstance(part, Mapping):
+                found.append(str(part.get("text") or f"[{part.get('type')}]"))
+            elif part:
+                found.append(str(part))
+    return "\n".join(found)
+
+
+def dialogue_frame(exchanges: Iterable[Exchange]) -> pd.DataFrame:
+    """Return one row a record, in the order of the file.
+
+    Columns: ``kind, conversation, cell``; the texts by role ``system, user, assistant``;
+    ``model, endpoint`` that answered; ``prompt_tokens, completion_tokens``; ``cost`` (US
+    dollars), ``duration`` (seconds); ``sentiment, finish_reason, error``; ``fingerprint,
+    occurrence, id, parent``; ``created`` (UTC). ``occurrence`` is missing for what is never
+    replayed.
+    """
+    import pandas as pd
+
+    frame = pd.DataFrame([_row(item) for item in exchanges], columns=pd.Index(DIALOGUE))
+    frame["created"] = pd.to_datetime(frame["created"], utc=True, errors="coerce", format="ISO8601")
+    for column in ("prompt_tokens", "completion_tokens", "occurrence"):
+        frame[column] = frame[column].astype("Int64")
+    for column in ("cost", "duration"):
+        frame[column] = frame[column].astype("float64")
+    return cast("pd.DataFrame", frame)
+
+
+def _row(item: Exchange) -> dict[str, Any]:
+    reply, request = item.reply, item.request
+    return {
+        "kind": request.kind,
+        "conversation": item.conversation,
+        "cell": item.cell,
+        "system": item.resolved.system or request.system,
+        "user": words(request.messages) or None,
+        "assistant": reply.text or reply.refusal if reply else None,
+        "model": (reply.model if reply else None) or item.resolved.model,
+        "endpoint": item.resolved.endpoint,
+        "prompt_tokens": reply.usage.get("prompt_tokens") if reply else None,
+        "completion_tokens": reply.usage.get("completion_tokens") if reply else None,
+        "cost": reply.cost if reply else None,
+        "duration": item.duration,
+        "sentiment": reply.sentiment if reply else None,
+        "finish_reason": reply.finish_reason if reply else None,
+        "error": item.error.get("type") if item.error else None,
+        "fingerprint": item.fingerprint,
+        "occurrence": item.occurrence,
+        "id": item.id,
+        "parent": request.parent,
+        "created": item.created or None,
+    }
+
+
+def models_frame(payload: Mapping[str, Any]) -> pd.DataFrame:
+    """Return one row a model: ``id, created`` (UTC), ``owned_by, shutdown_date``, and what else the server tells."""
+    import pandas as pd
+
+    rows = [item for item in payload.get("data") or () if isinstance(item, Mapping)]
+    others = {name for row in rows for name in row if name not in (*MODELS, "object")}
+    frame = pd.DataFrame(rows, columns=pd.Index([*MODELS, *sorted(others)]))
+    frame["created"] = pd.to_datetime(frame["created"], unit="s", utc=True, errors="coerce")
+    frame["shutdown_date"] = pd.to_datetime(frame["shutdown_date"], errors="coerce").dt.date
+    return cast("pd.DataFrame", frame.sort_values("id", ignore_index=True))

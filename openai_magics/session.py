@@ -1,0 +1,379 @@
+"""The session: what a person holds. It asks, and every exchange is in the dialogue file."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from openai_magics import frames, notebook, prices, renamed
+from openai_magics.client import Listener, Live
+from openai_magics.config import Settings
+from openai_magics.conversation import Conversation
+from openai_magics.dialogue import DialogueFile
+from openai_magics.errors import MagicsError, OptionError
+from openai_magics.exchange import AskOptions, Reply, Request
+from openai_magics.keys import Secret
+from openai_magics.turns import Asking, Turns
+from openai_magics.views import Dialogue
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from openai_magics.exchange import Sentiment
+
+__all__ = ["Session", "get_session"]
+
+log = logging.getLogger("openai_magics")
+
+
+KEYWORDS = (*(item.name for item in fields(AskOptions)), "on_text", "on_notice")
+
+
+class Session:
+    """Asks models and keeps every exchange in the dialogue file.
+
+    Parameters
+    ----------
+    model : str, optional
+        The model; ``"local"`` is the engine on this machine. What is not given comes from
+        the settings (see `openai_magics.config`).
+    system_instruction : str, optional
+        Sent with every ask.
+    base_url : str, optional
+        Any server that speaks the OpenAI protocol.
+    api_key : str, optional
+        Never shown or written. Better set as ``OPENAI_API_KEY`` in the environment.
+    dialogue_log_path : str or Path, optional
+        The dialogue file; by default ``<notebook>.dialogue.json`` beside the notebook.
+    mode : {"auto", "live", "replay"}, optional
+        Whether recorded answers are replayed, and unrecorded ones asked.
+
+    Raises
+    ------
+    SettingError
+        An argument is not possible.
+    """
+
+    def __init__(
+        self,
+        model: str | None = None,
+        *,
+        system_instruction: str | None = None,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        dialogue_log_path: str | Path | None = None,
+        mode: str | None = None,
+    ) -> None:
+        self.settings = Settings()
+        given = {
+            "model": model,
+            "system_instruction": system_instruction,
+            "base_url": base_url,
+            "dialogue": dialogue_log_path,
+            "mode": mode,
+        }
+        for name, value in given.items():
+            if value is not None:
+                self.settings.arguments[name] = self.settings.check(name, value, "Session")
+        self.live = Live(
+            self.settings, Secret(api_key, "the argument api_key") if api_key else None
+        )
+        self.turns = Turns(self.settings, self.live, self._dialogue_file, self._judge)
+        self.dialogue = Dialogue(self._dialogue_file, self.turns)
+        self.current_job_id: str | None = None
+        self._file: DialogueFile | None = None
+        self._mutex = threading.Lock()
+
+    def __repr__(self) -> str:
+        said = {name: self.settings.said(name) for name in ("model", "base_url", "mode")}
+        shown = ", ".join(f"{name}={value!r}" for name, value in said.items() if value is not None)
+        return f"Session({shown})"
+
+    def ask(
+        self,
+        message: str,
+        *,
+        system_instruction: str | None = None,
+        conversation: str = "main",
+        history: bool = True,
+        max_history: int | None = None,
+        new: bool = False,
+        fresh: bool = False,
+        mode: str | None = None,
+        model: str | None = None,
+        base_url: str | None = None,
+        sentiment: str | None = None,
+        on_text: Callable[[str], None] | None = None,
+        on_notice: Callable[[str], None] | None = None,
+        **parameters: Any,
+    ) -> Reply:
+        """Ask, and return the reply, which is then in the dialogue file.
+
+        Parameters
+        ----------
+        message : str
+            The prompt.
+        system_instruction : str, optional
+            For this ask only.
+        conversation : str
+            Which conversation it continues.
+        history : bool
+            False: neither sees the conversation nor becomes part of it.
+        max_history : int, optional
+            How many earlier turns are sent at most; all by default.
+        new : bool
+            Begin the conversation anew with this turn.
+        fresh : bool
+            Ask even where an answer is recorded (not in ``replay`` mode).
+        mode, model, base_url : str, optional
+            As for `Session`, for this ask only.
+        sentiment : {"lexicon", "model", "off"}, optional
+            Who judges the sentiment of the answer.
+        on_text : callable, optional
+            Gets each piece of text as it comes; the answer is then streamed.
+        on_notice : callable, optional
+            Gets a line while something is waited for, and ``""`` when it is over.
+        **parameters
+            Of the API (``temperature``, ``max_completion_tokens``, ``seed``, …); ``None``
+            means not set. Nothing is sent that is not set.
+
+        Raises
+        ------
+        OptionError, SettingError
+            The message is empty, or an argument is not possible.
+        ReplayMiss
+            In ``replay`` mode: nothing is recorded for it.
+        NotConnected, ServiceError
+            It could not be asked, or the service failed or refused.
+        DialogueError
+            It could not be recorded.
+        Interrupted
+            It was stopped; what had come is recorded as cut off.
+        """
+        options = AskOptions(
+            system_instruction=system_instruction,
+            conversation=conversation,
+            history=history,
+            max_history=max_history,
+            new=new,
+            fresh=fresh,
+            mode=mode,
+            model=model,
+            base_url=base_url,
+            sentiment=sentiment,
+        )
+        asking = self.asking(message, options, parameters)
+        return self.turns.run(asking, Listener(on_text, on_notice))
+
+    async def aask(
+        self,
+        message: str,
+        *,
+        system_instruction: str | None = None,
+        conversation: str = "main",
+        history: bool = True,
+        max_history: int | None = None,
+        new: bool = False,
+        fresh: bool = False,
+        mode: str | None = None,
+        model: str | None = None,
+        base_url: str | None = None,
+        sentiment: str | None = None,
+        on_text: Callable[[str], None] | None = None,
+        on_notice: Callable[[str], None] | None = None,
+        **parameters: Any,
+    ) -> Reply:
+        """Ask without blocking the event loop; otherwise as `ask`.
+
+        Asks of one conversation wait for one another, in the order in which they were made;
+        those with ``history=False`` run side by side.
+        """
+        options = AskOptions(
+            system_instruction=system_instruction,
+            conversation=conversation,
+            history=history,
+            max_history=max_history,
+            new=new,
+            fresh=fresh,
+            mode=mode,
+            model=model,
+            base_url=base_url,
+            sentiment=sentiment,
+        )
+        asking = self.asking(message, options, parameters)
+        return await self.turns.arun(asking, Listener(on_text, on_notice))
+
+    def asking(
+        self,
+        message: str,
+        options: AskOptions = AskOptions(),
+        parameters: dict[str, Any] | None = None,
+    ) -> Asking:
+        """Check what was typed and return it as a value; nothing is sent.
+
+        Raises
+        ------
+        OptionError, SettingError
+            The message is empty, or something is not possible.
+        """
+        parameters = parameters or {}
+        self._check(message, parameters)
+        check, said = self.settings.check, self.settings.said
+        most = check("max_history", options.max_history, "max_history")
+        request = Request(
+            model=_or(check("model", options.model, "model"), said("model")),
+            endpoint=_or(check("base_url", options.base_url, "base_url"), said("base_url")),
+            system=_or(options.system_instruction, said("system_instruction")),
+            messages=({"role": "user", "content": message},),
+            parameters={name: value for name, value in parameters.items() if value is not None},
+            max_history=_or(most, said("max_history")) if options.history else None,
+        )
+        conversation = options.conversation if options.history else None
+        return Asking(
+            request,
+            conversation,
+            new=options.new,
+            fresh=options.fresh,
+            mode=check("mode", options.mode, "mode"),
+            judge=check("sentiment", options.sentiment, "sentiment"),
+        )
+
+    def _check(self, message: str, parameters: dict[str, Any]) -> None:
+        if not isinstance(message, str):
+            raise OptionError(
+                f"The prompt is of type {type(message).__name__}.", "Give it as text."
+            )
+        if not message.strip():
+            raise OptionError(
+                "The prompt is empty.", "Write what to ask after the magic or below it."
+            )
+        for name in parameters:
+            if near := difflib.get_close_matches(name, KEYWORDS, n=1, cutoff=0.85):
+                raise OptionError(f"There is no argument {name!r}.", f"Did you mean {near[0]!r}?")
+        if self.live.holds_key(message):
+            raise OptionError("The prompt holds the API key.", "Nothing was sent or recorded.")
+
+    def is_recorded(self, request: Request) -> bool:
+        """Whether the dialogue file has an answer to *request*."""
+        return bool(self._dialogue_file().slots(request.fingerprint))
+
+    def list_models(self, *, fresh: bool = False, mode: str | None = None) -> pd.DataFrame:
+        """Return the models of the endpoint: ``id, created, owned_by, shutdown_date``, ….
+
+        The listing is recorded and replayed as answers are; *fresh* asks for it anew.
+
+        Raises
+        ------
+        ReplayMiss, NotConnected, ServiceError, DialogueError
+            As `ask`.
+        """
+        request = Request(kind="models", endpoint=self.settings.said("base_url"))
+        reply = self.turns.run(Asking(request, fresh=fresh, mode=mode))
+        return frames.models_frame(reply.payload)
+
+    def determine_sentiment(self, text: str) -> Sentiment | None:
+        """Return ``"positive"``, ``"negative"``, ``"neutral"``, or ``None`` where it cannot be told.
+
+        The lexicon judges; where the setting ``sentiment`` is ``model``, the model (its
+        answer is recorded and replayed as any other).
+        """
+        said = self.settings.said
+        own = Asking(Request(model=said("model"), endpoint=said("base_url")))
+        return self._sentiment(text, self.settings.get("sentiment"), own)
+
+    def _sentiment(self, text: str, judge: str, asking: Asking) -> Sentiment | None:
+        if judge == "model":
+            return self._judged_by_model(text, asking)
+        from openai_magics.sentiment import determine
+
+        return determine(text)
+
+    @property
+    def system_instruction(self) -> str | None:
+        """The system instruction of every ask."""
+        value: str | None = self.settings.get("system_instruction")
+        return value
+
+    @system_instruction.setter
+    def system_instruction(self, text: str | None) -> None:
+        self.settings.arguments["system_instruction"] = text
+
+    @property
+    def dialogue_log_path(self) -> Path:
+        """The dialogue file."""
+        return self.dialogue.path
+
+    @property
+    def conversations(self) -> dict[str, Conversation]:
+        """The conversations of this run by name."""
+        return self.turns.conversations
+
+    def _judge(self, asking: Asking, reply: Reply) -> Reply:
+        """Add to a new reply what its record keeps of it: cost and sentiment."""
+        resolved = reply.resolved
+        cost = prices.cost(reply.model or resolved.model, resolved.endpoint, reply.usage)
+        judge, judged = self.settings.get("sentiment", asking.judge), None
+        if asking.request.kind == "ask" and judge != "off":
+            judged = self._sentiment(reply.text, judge, asking)
+        return replace(reply, cost=cost, sentiment=judged)
+
+    def _judged_by_model(self, text: str, asking: Asking) -> Sentiment | None:
+        """Ask the model that *asking* asks."""
+        prompt = (
+            "Is the sentiment of the text below positive, negative or neutral? "
+            f"Answer with that one word.\n\n{text[:4000]}"
+        )
+        request = Request(
+            kind="sentiment",
+            model=asking.request.model,
+            endpoint=asking.request.endpoint,
+            messages=({"role": "user", "content": prompt},),
+        )
+        try:
+            word = self.turns.run(Asking(request, mode=asking.mode)).text
+        except MagicsError as error:
+            # The answer itself has come and is recorded, whatever became of its judgement.
+            log.warning("The model did not judge the sentiment: %s", error)
+            return None
+        found = word.strip(" \n.*\"'").lower()
+        return found if found in ("positive", "negative", "neutral") else None  # type: ignore[return-value]
+
+    def _dialogue_file(self) -> DialogueFile:
+        with self._mutex:
+            if self._file is None:
+                explicit = self.settings.get("dialogue")
+                name = None
+                if explicit is not None:
+                    path = Path(explicit).expanduser()
+                else:
+                    place = notebook.locate(explicit=self.settings.get("notebook"))
+                    path = place.dialogue
+                    if place.notebook is not None:
+                        name = place.notebook.name
+                        if said := renamed.said_of(path):
+                            log.warning("%s", said)
+                    else:
+                        log.info("%s; the dialogue is kept in %s.", place.how, path)
+                self._file = DialogueFile(path, name, fsync=self.settings.get("fsync"))
+            return self._file
+
+
+def _or(first: Any, second: Any) -> Any:
+    return second if first is None else first
+
+
+current: Session | None = None
+"""The notebook's session, once there is one."""
+
+
+def get_session() -> Session:
+    """Return the notebook's session, which magics and panels share; made at first use."""
+    global current  # noqa: PLW0603 - one notebook, one session
+    if current is None:
+        current = Session()
+    return current

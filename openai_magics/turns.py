@@ -1,0 +1,302 @@
+"""Taking a request through: what came before it, its slot, the sender, its record.
+
+`Turns.run` (and `Turns.arun`) is the one way from a request to a reply; listings go it as
+asks do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from typing import Any
+
+from openai_magics import cells, failures
+from openai_magics.client import Listener, Live
+from openai_magics.config import Settings
+from openai_magics.conversation import Conversation, Lane, Place, Slots, Turn, history
+from openai_magics.dialogue import DialogueFile
+from openai_magics.errors import Interrupted, ServiceError
+from openai_magics.exchange import Exchange, Reply, Request, Resolved
+from openai_magics.replay import Replay, ReplayThenLive, Sender
+
+__all__ = ["Asking", "Turns", "here"]
+
+
+@dataclass(frozen=True)
+class Asking:
+    """A request as the notebook makes it, without what came before it, and how to send it.
+
+    ``conversation`` is ``None`` for what neither sees a conversation nor joins one; ``new``
+    begins it anew; ``fresh`` asks even where an answer is recorded; ``judge`` is who judges
+    the answer's sentiment, ``format`` how the cell shows it.
+    """
+
+    request: Request
+    conversation: str | None = None
+    new: bool = False
+    fresh: bool = False
+    mode: str | None = None
+    judge: str | None = None
+    format: str | None = None
+
+
+def here() -> Place:
+    """Return the cell that runs now."""
+    return Place(cells.cell_id(), cells.execution())
+
+
+class Turns:
+    """The conversations of a run, and the way of every request through them.
+
+    Parameters
+    ----------
+    settings : Settings
+    live : Live
+        The sender for what is not recorded.
+    file : callable
+        Gives the dialogue file, which is looked for at first use.
+    judge : callable
+        Adds to a new reply what its record keeps besides (cost, sentiment).
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        live: Live,
+        file: Callable[[], DialogueFile],
+        judge: Callable[[Asking, Reply], Reply],
+    ) -> None:
+        self.settings = settings
+        self.live = live
+        self.file = file
+        self.judge = judge
+        self.conversations: dict[str, Conversation] = {}
+        self._run = _Run()
+        self._lanes: dict[str, Lane] = {}
+        self._slots = Slots()
+        self._mutex = threading.Lock()
+
+    def run(self, asking: Asking, listener: Listener = Listener()) -> Reply:
+        """Return the reply to a request: recorded, or asked for and recorded.
+
+        Raises
+        ------
+        ReplayMiss, NotConnected, ServiceError, DialogueError, Interrupted
+            As `Session.ask`.
+        """
+        with ExitStack() as stack:
+            if asking.conversation is not None:
+                stack.enter_context(self._lane(asking.conversation).turn())
+            taken = stack.enter_context(self._take(asking))
+            taken.reply = taken.sender.send(taken.request, listener)
+            if not taken.reply.replayed:
+                taken.reply = self.judge(asking, taken.reply)
+        assert taken.reply is not None
+        return taken.reply
+
+    async def arun(self, asking: Asking, listener: Listener = Listener()) -> Reply:
+        """As `run`, without blocking the event loop."""
+        async with AsyncExitStack() as stack:
+            if asking.conversation is not None:
+                await stack.enter_async_context(self._lane(asking.conversation).aturn())
+            taken = stack.enter_context(self._take(asking))
+            taken.reply = await taken.sender.asend(taken.request, listener)
+            if not taken.reply.replayed:  # in a thread, for a model may judge
+                taken.reply = await asyncio.to_thread(self.judge, asking, taken.reply)
+        assert taken.reply is not None
+        return taken.reply
+
+    def complete(self, asking: Asking) -> Request:
+        """Return the request with what came before it; nothing is sent."""
+        return self._complete(asking, here())
+
+    def cell_ran(self, place: Place) -> None:
+        """Drop the turns of a cell that ran again and no longer asks."""
+        self._run.drop(place)
+        for conversation in tuple(self.conversations.values()):
+            conversation.drop(place)
+
+    def said(self) -> list[str]:
+        """Return the ids of the records that this run shows, in the order of its cells.
+
+        It is the same after Restart & Run All, whatever else the file holds: what cells that
+        ran again, or are gone, had said before is not in it.
+        """
+        return self._run.ids()
+
+    def forget(self) -> None:
+        """Begin anew: no conversation, no slot taken, nothing said."""
+        self.conversations.clear()
+        self._run = _Run()
+        self._slots = Slots()
+
+    def _complete(self, asking: Asking, place: Place) -> Request:
+        if asking.conversation is None or asking.new:
+            return asking.request
+        most = asking.request.max_history
+        if most is None:
+            most = self.settings.get("max_history")
+        turns = self._conversation(asking.conversation).before(place)
+        if not turns or most == 0:
+            return asking.request
+        return replace(asking.request, parent=turns[-1].reply.id, history=history(turns, most))
+
+    @contextmanager
+    def _take(self, asking: Asking) -> Iterator[_Taken]:
+        """Make a request ready; afterwards record what came of it, whatever that was."""
+        place, file = here(), self.file()
+        mode = self.settings.get("mode", asking.mode)
+        request, sender = self._complete(asking, place), self._sender(mode, asking, file)
+        slot = self._slots.claim(
+            request.fingerprint,
+            place,
+            file.slots(request.fingerprint),
+            lambda number: _cell_of(file, request.fingerprint, number),
+        )
+        if slot != request.occurrence:  # as a rule it is the first: its fingerprint is kept
+            request = replace(request, occurrence=slot)
+        taken = _Taken(request, sender)
+        record = _Recorder(file, taken.request, asking, place.cell)
+        answered = False
+        try:
+            with record.failures(taken):
+                yield taken
+            assert taken.reply is not None
+            if not taken.reply.replayed:
+                taken.reply = record.keep(taken.reply)
+            answered = True
+        except ServiceError as problem:
+            answered = problem.lasting
+            raise
+        finally:
+            if not answered:
+                self._slots.release(request.fingerprint, slot)
+        with self._mutex:  # asks without history end side by side
+            self._run.add(place, taken.reply.id)
+        if asking.conversation is not None:
+            self._conversation(asking.conversation).add(
+                Turn(place, request.messages, taken.reply), new=asking.new
+            )
+
+    def _sender(self, mode: str, asking: Asking, file: DialogueFile) -> Sender:
+        replaying = Replay(file)
+        if mode == "replay":
+            return replaying
+        if mode == "live" or asking.fresh:
+            file.check_writable()
+            return self.live
+        return ReplayThenLive(replaying, self.live)
+
+    def _conversation(self, name: str) -> Conversation:
+        return self.conversations.setdefault(name, Conversation(name))
+
+    def _lane(self, name: str) -> Lane:
+        with self._mutex:
+            return self._lanes.setdefault(name, Lane(name))
+
+
+class _Run:
+    """The ids of the records that this run shows, by cell; a dict keeps a cell where it stood."""
+
+    def __init__(self) -> None:
+        self._ids: dict[str | Place, tuple[str, list[str]]] = {}
+
+    def add(self, place: Place, record: str) -> None:
+        if self._ids.get(place.cell or place, ("",))[0] != place.execution:
+            self._ids[place.cell or place] = place.execution, []
+        self._ids[place.cell or place][1].append(record)
+
+    def drop(self, place: Place) -> None:
+        if place.cell and self._ids.get(place.cell, (place.execution,))[0] != place.execution:
+            del self._ids[place.cell]
+
+    def ids(self) -> list[str]:
+        return list(dict.fromkeys(one for _, ids in tuple(self._ids.values()) for one in ids))
+
+
+@dataclass
+class _Taken:
+    """A request on its way: the body of the ``with`` puts the reply in, then judges it."""
+
+    request: Request
+    sender: Sender
+    reply: Reply | None = None
+
+
+def _cell_of(file: DialogueFile, fingerprint: str, occurrence: int) -> str | None:
+    exchange = file.get(fingerprint, occurrence)
+    return exchange.cell if exchange else None
+
+
+class _Recorder:
+    """Appends the one record of a turn, whichever way it ended."""
+
+    def __init__(
+        self, file: DialogueFile, request: Request, asking: Asking, cell: str | None
+    ) -> None:
+        self._file, self._request = file, request
+        self._asking, self._cell = asking, cell
+        self._created, self._begun = datetime.now(timezone.utc), time.perf_counter()
+
+    def keep(self, reply: Reply) -> Reply:
+        """Record a whole answer; return it with its id."""
+        exchange = self._append(reply, None, self._request.occurrence)
+        assert exchange.answer is not None
+        return exchange.answer
+
+    @contextmanager
+    def failures(self, taken: _Taken) -> Iterator[None]:
+        """Record what fails inside, and raise it again.
+
+        What would fail again takes its slot; what was the moment's, and an answer that was
+        cut off, is kept but never replayed. An answer that was whole when its judging failed
+        is kept as one.
+        """
+        try:
+            yield
+        except BaseException as stop:
+            if taken.reply is None:
+                told = self._failed(stop)
+                if told is not stop:
+                    raise told from None
+            elif not taken.reply.replayed:
+                taken.reply = self.keep(taken.reply)
+            raise
+
+    def _failed(self, stop: BaseException) -> BaseException:
+        """Record a request without a whole answer; return what to raise."""
+        if isinstance(stop, ServiceError):
+            if not stop.replayed:
+                slot = self._request.occurrence if stop.lasting else None
+                stop.reply = self._append(stop.reply, failures.to_record(stop), slot).answer
+            return stop
+        if isinstance(stop, KeyboardInterrupt):
+            interrupted = stop if isinstance(stop, Interrupted) else Interrupted()
+            interrupted.reply = self._append(interrupted.reply, None, None).answer
+            return interrupted
+        if (partial := getattr(stop, "reply", None)) is not None:  # a task, or a listener
+            stop.reply = self._append(partial, None, None).answer  # type: ignore[attr-defined]
+        return stop
+
+    def _append(
+        self, reply: Reply | None, error: Mapping[str, Any] | None, occurrence: int | None
+    ) -> Exchange:
+        exchange = Exchange(
+            request=self._request,
+            reply=reply,
+            error=error,
+            occurrence=occurrence,
+            resolved=reply.resolved if reply else Resolved(),
+            conversation=self._asking.conversation,
+            format=self._asking.format,
+            cell=self._cell,
+            created=self._created.isoformat(timespec="milliseconds"),
+            duration=round(time.perf_counter() - self._begun, 3),
+        )
+        self._file.append(exchange)
+        return exchange

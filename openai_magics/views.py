@@ -1,0 +1,200 @@
+"""The dialogue as a person holds it (``session.dialogue``): a frame, a transcript, files for others."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from openai_magics import export as exporting
+from openai_magics import frames
+from openai_magics.chains import Records
+from openai_magics.dialogue import DialogueFile
+from openai_magics.errors import DialogueUnwritable, OptionError
+from openai_magics.exchange import Exchange
+from openai_magics.export import Exported, Wanted
+from openai_magics.transcript import Transcript
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from openai_magics.turns import Turns
+
+__all__ = ["Dialogue"]
+
+log = logging.getLogger("openai_magics")
+
+
+class Dialogue:
+    """What is said in this notebook; iterating gives all exchanges of the file in order.
+
+    What is looked at (`to_frame`, `show`, `conversations`, `usage`) is by default what this
+    run has said, so that a cell that shows it shows the same after Restart & Run All; before
+    anything is said, and with ``whole=True``, it is all that the file holds.
+
+    Parameters
+    ----------
+    file : callable
+        Gives the dialogue file.
+    turns : Turns, optional
+        What this run has said, and its conversations, which `reset` forgets.
+    """
+
+    def __init__(self, file: Callable[[], DialogueFile], turns: Turns | None = None) -> None:
+        self._file = file
+        self._turns = turns
+
+    @property
+    def path(self) -> Path:
+        """The dialogue file (which is made at the first record)."""
+        return self._file().path
+
+    def __len__(self) -> int:
+        return len(self._file())
+
+    def __iter__(self) -> Iterator[Exchange]:
+        return iter(self._file())
+
+    def __repr__(self) -> str:
+        return f"<Dialogue {str(self.path)!r}, {len(self)} records>"
+
+    def exchanges(self, *, whole: bool = False) -> list[Exchange]:
+        """Return what this run has said, in the order of its cells; with *whole* all of the file."""
+        said = self._turns.said() if self._turns is not None else []
+        if whole or not said:
+            return list(self)
+        by_id = {item.id: item for item in self}
+        return [by_id[identity] for identity in said if identity in by_id]
+
+    def to_frame(self, *, whole: bool = False) -> pd.DataFrame:
+        """Return one row an exchange (see `openai_magics.frames.dialogue_frame`)."""
+        return frames.dialogue_frame(self.exchanges(whole=whole))
+
+    def to_csv(self, path: Path | str) -> Path:
+        """Write the whole frame as CSV (UTF-8) to *path*, and return it.
+
+        A text that a spreadsheet would take for a formula (it begins with ``= + - @``, a tab
+        or a line break) gets an apostrophe before it.
+        """
+        target = Path(path)
+        target.write_bytes(exporting.csv_bytes(self.to_frame(whole=True)))
+        return target
+
+    def conversations(self, *, whole: bool = False) -> pd.DataFrame:
+        """Return one row a conversation (see `openai_magics.summaries.conversations_frame`)."""
+        from openai_magics import summaries
+
+        return summaries.conversations_frame(Records(self.exchanges(whole=whole)).standing())
+
+    def usage(
+        self, by: Sequence[str] | str = ("model", "day"), *, whole: bool = False
+    ) -> pd.DataFrame:
+        """Return requests, tokens and cost by groups (see `openai_magics.summaries.usage_frame`)."""
+        from openai_magics import summaries
+
+        return summaries.usage_frame(self.exchanges(whole=whole), by)
+
+    def show(self, conversation: str | None = None, *, whole: bool = False) -> Transcript:
+        """Return one conversation, or all, to read as they now stand.
+
+        Raises
+        ------
+        OptionError
+            There is no such conversation.
+        """
+        return exporting.transcript(Records(self.exchanges(whole=whole)), Wanted(conversation))
+
+    def export(
+        self,
+        path: Path | str,
+        format: str | None = None,  # noqa: A002 - the name it has in %dialogue export
+        conversation: str | None = None,
+        *,
+        current: bool = True,
+        overwrite: bool = False,
+    ) -> Path:
+        """Write the dialogue for others, and return the path; what was left out is logged.
+
+        Parameters
+        ----------
+        path : path
+            Its suffix says the format: ``.md``, ``.html`` (one file, nothing active in it),
+            ``.csv`` (the frame, as `to_csv` writes it), ``.jsonl`` (chat messages, one
+            conversation a line, as fine-tuning takes them), ``.ipynb`` (a notebook that
+            replays; its dialogue file is written beside it).
+        format : {"md", "html", "csv", "jsonl", "ipynb"}, optional
+            Where the suffix does not say it.
+        conversation : str, optional
+            Only this one.
+        current : bool
+            False: superseded answers too, and what failed (not for ``.ipynb``).
+        overwrite : bool
+            Whether a file that is there already may be replaced.
+
+        Raises
+        ------
+        OptionError
+            No such format or conversation, nothing to export, or it cannot be written.
+        """
+        wanted = Wanted(conversation, current=current, overwrite=overwrite)
+        done = self.exported(path, format, wanted)
+        for note in done.notes:
+            log.warning("%s: %s", done.path, note)
+        return done.path
+
+    def exported(
+        self, path: Path | str, form: str | None = None, wanted: Wanted = Wanted()
+    ) -> Exported:
+        """Write as `export` does; return what is to be said of it in place of logging it."""
+        return exporting.export(self._file(), path, form, wanted)
+
+    def reset(self, conversation: str | None = None, *, file: bool = False) -> Path | None:
+        """Forget a conversation, or all, in this run: the next ask begins it anew.
+
+        The dialogue file keeps what it holds. With *file* it is moved out of the way, to
+        ``<file>.before-reset-<UTC time>``, and the run begins an empty one; renaming it back
+        undoes that.
+
+        Returns
+        -------
+        Path or None
+            Where the file is now, if it was moved.
+
+        Raises
+        ------
+        OptionError
+            There is no such conversation, or *file* with only one conversation.
+        DialogueUnwritable
+            The file cannot be moved.
+        """
+        if file and conversation is not None:
+            raise OptionError(
+                "The file holds all conversations, so it is reset as a whole.",
+                "Leave the conversation, or --file, out.",
+            )
+        held = self._turns.conversations if self._turns is not None else {}
+        if conversation is not None and conversation not in held:
+            Records(self).check(conversation)
+        for name in [conversation] if conversation is not None else list(held):
+            held.pop(name, None)
+        return self._set_aside() if file else None
+
+    def _set_aside(self) -> Path | None:
+        path = self.path
+        if not path.exists():
+            return None
+        moment = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%f")
+        aside = path.with_name(f"{path.name}.before-reset-{moment}Z")
+        try:
+            path.rename(aside)
+        except OSError as error:
+            raise DialogueUnwritable(
+                path,
+                f"The dialogue file {path} cannot be moved: {error.strerror or error}.",
+                "Nothing was changed.",
+            ) from error
+        if self._turns is not None:
+            self._turns.forget()  # the slots of the file that is gone are free again
+        return aside

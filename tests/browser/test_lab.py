@@ -1,0 +1,117 @@
+"""Cells in JupyterLab, driven in a real browser as a person would."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.lab import Lab, browser, notebook, outputs, page, serve
+from tests.scripted import ScriptedServer, answer
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+__all__ = ["browser", "page"]
+
+ARTEFACTS = Path(__file__).resolve().parent.parent / "artefacts"
+HOSTILE = """Before.
+
+<script>window.pwned = 1; alert('script')</script>
+<img src=x onerror="window.pwned = 2; alert('img')">
+<iframe src="javascript:window.parent.pwned = 3"></iframe>
+<svg onload="window.pwned = 4"></svg>
+
+![picture](http://evil.invalid/leak.png) [click](javascript:window.pwned=5)
+[data](data:text/html,<script>window.pwned=6</script>) </textarea></pre></div>
+
+It costs $5 or $6, and `$x$` is code. **Bold stays bold.**
+
+مرحبا بالعالم
+"""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ScriptedServer]:
+    """A scripted OpenAI server for the whole module."""
+    with ScriptedServer() as scripted:
+        yield scripted
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory, server: ScriptedServer) -> Iterator[Lab]:
+    """A JupyterLab whose kernels ask the scripted server."""
+    yield from serve(
+        tmp_path_factory.mktemp("lab"),
+        OPENAI_BASE_URL=server.base_url,
+        OPENAI_MAGICS_MODEL="gpt-5.4-mini",
+    )
+
+
+def put(lab: Lab, name: str, *sources: str) -> Path:
+    """Write a notebook into the lab's folder."""
+    path = lab.root / name
+    path.write_text(json.dumps(notebook(*sources)))
+    return path
+
+
+def test_restart_and_run_all_gives_the_same_bytes(
+    lab: Lab, page: Any, server: ScriptedServer
+) -> None:
+    """What was asked live and streamed is, after Restart & Run All, the same saved outputs, unasked."""
+    server.script.always(
+        lambda request: answer(f"**{request.said}** indeed. " * 40, chunks=60, delay=0.01)
+    )
+    path = put(
+        lab,
+        "story.ipynb",
+        "%load_ext openai_magics",
+        "%%ask\nIs the sea salt?",
+        "%ask And the rivers?",
+        "print(_answer.usage['completion_tokens'] > 0)",
+    )
+    lab.open(page, path.name)
+    lab.run_all(page)
+    first, asked = outputs(path), len(server.requests)
+    assert asked == 2
+    assert "<strong>Is the sea salt?</strong>" in "".join(first[1][0]["data"]["text/html"])
+    assert (lab.root / "story.dialogue.json").exists()
+    lab.run_all(page, restart=True)
+    assert outputs(path) == first
+    assert len(server.requests) == asked
+    ARTEFACTS.mkdir(exist_ok=True)
+    page.screenshot(path=ARTEFACTS / "lab-story.png")
+    assert not page.errors
+
+
+def test_an_answer_does_nothing(lab: Lab, page: Any, server: ScriptedServer) -> None:
+    """Scripts, handlers, frames and remote images of an answer are text: nothing runs, nothing loads."""
+    server.script.always(answer(HOSTILE))
+    path = put(lab, "hostile.ipynb", "%load_ext openai_magics", "%ask Attack me?")
+    lab.open(page, path.name)
+    lab.run_all(page)
+    page.wait_for_timeout(500)
+    assert page.evaluate("() => window.pwned") is None
+    assert page.dialogs == []
+    assert page.strangers == []
+    shown = page.locator(".openai-magics")
+    assert shown.locator("script, img, iframe, svg, mjx-container").count() == 0
+    assert shown.locator("a[href^='javascript'], a[href^='data']").count() == 0
+    assert "$5 or $6" in shown.inner_text()
+    assert shown.locator("strong").inner_text() == "Bold stays bold."
+    page.screenshot(path=ARTEFACTS / "lab-hostile.png")
+
+
+def test_a_cell_run_again_replaces_its_turn(lab: Lab, page: Any, server: ScriptedServer) -> None:
+    """JupyterLab tells the cell's id: running a cell again does not lengthen the conversation."""
+    server.script.always(lambda request: f"answer to {request.said}")
+    path = put(lab, "again.ipynb", "%load_ext openai_magics", "%ask --fresh one", "%ask two")
+    lab.open(page, path.name)
+    before = len(server.requests)
+    lab.run_all(page)
+    lab.run_all(page)
+    sent = [(request.said, len(request.messages)) for request in server.requests[before:]]
+    # The second run asks `one` anew, with nothing before it; its answer is the same, so `two`
+    # is the same request and is replayed.
+    assert sent == [("one", 1), ("two", 3), ("one", 1)]

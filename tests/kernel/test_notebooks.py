@@ -1,0 +1,59 @@
+"""The notebooks of this repository, replayed by every way there is to run one: the same bytes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+RUNNERS = {
+    "jupyter-execute": ["jupyter", "execute", "--inplace", "{name}"],
+    "nbconvert": ["jupyter", "nbconvert", "--to", "notebook", "--execute", "--inplace", "{name}"],
+    "papermill": ["papermill", "{name}", "{name}"],
+    "nbval": ["pytest", "--nbval", "-p", "no:cacheprovider", "{name}"],
+    "verify": ["openai_magics", "verify", "{name}"],
+}
+# Nothing may be reached: the proxy leads nowhere, and there is no key, no server, no weights.
+OFFLINE = {
+    "OPENAI_MAGICS_MODE": "replay",
+    "HTTP_PROXY": "http://127.0.0.1:9",
+    "HTTPS_PROXY": "http://127.0.0.1:9",
+    "OPENAI_MAGICS_CACHE": "nowhere",
+}
+
+
+def outputs(path: Path) -> list[list[dict[str, Any]]]:
+    """Return the outputs of a notebook's code cells, execution counts aside."""
+    cells = json.loads(path.read_text("utf-8"))["cells"]
+    found = []
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            for item in cell["outputs"]:
+                item.pop("execution_count", None)
+            found.append(cell["outputs"])
+    return found
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_replay_gives_the_same_bytes(notebook: Path, runner: str, tmp_path: Path) -> None:
+    """Whichever program runs the notebook, its outputs are those that are committed, byte for byte."""
+    copy = tmp_path / notebook.name
+    shutil.copy(notebook, copy)
+    dialogue = notebook.with_suffix(".dialogue.json")
+    shutil.copy(dialogue, tmp_path)
+    command = [sys.executable, "-m", *(part.format(name=copy.name) for part in RUNNERS[runner])]
+    done = subprocess.run(
+        command, cwd=tmp_path, env={**os.environ, **OFFLINE}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert outputs(copy) == outputs(notebook)
+    assert (tmp_path / dialogue.name).read_bytes() == dialogue.read_bytes()

@@ -1,0 +1,349 @@
+"""The rooms of the house: what each may import, how long it may be, what it costs to enter.
+
+A room that is new, or that needs another one, is added to the table here, after a look at
+DESIGN.md: data moves down once, and nothing below knows what is above it.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import openai_magics
+
+HOUSE = Path(openai_magics.__file__).parent
+OURS = "openai_magics"
+
+ROOMS = {
+    # values
+    "errors": "",
+    "canonical": "errors",
+    "exchange": "canonical",
+    "answers": "errors",
+    "config": "errors",
+    "keys": "errors",
+    "failures": "errors",
+    "wire": "errors exchange failures",
+    "prices": "",
+    "tracebacks": "",
+    # the dialogue file
+    "disk": "errors",
+    "scan": "errors",
+    "dialogue": "disk errors exchange scan",
+    "entries": "errors exchange scan",
+    "salvage": "entries errors scan",
+    "union": "entries",
+    "repair": "disk entries errors salvage union",
+    "merge": "entries errors repair salvage union",
+    "renamed": "errors scan",
+    # asking
+    "local": "",
+    "local.fetch": "errors",
+    "local.weights": "errors",
+    "local.process": "errors local.weights",
+    "local.server": "",
+    "local.__main__": "errors local.process local.weights",
+    "connection": "config errors keys local",
+    "calls": "exchange keys wire",
+    "client": "calls config connection errors exchange failures keys local wire",
+    "replay": "client dialogue errors exchange failures",
+    "conversation": "errors exchange",
+    "turns": "cells client config conversation dialogue errors exchange failures replay",
+    "sentiment": "",
+    "estimate": "connection errors exchange local prices",
+    "session": "client config conversation dialogue errors exchange frames keys notebook prices "
+    "renamed turns views",
+    # prompts
+    "prompts": "errors",
+    "values": "errors tracebacks",
+    # images
+    "sniff": "errors",
+    "decode": "errors sniff",
+    "vision": "errors",
+    "likeness": "",
+    "drawn": "",
+    "pixels": "drawn errors",
+    "places": "errors sniff",
+    "download": "errors places sniff",
+    "images": "decode errors likeness pixels places vision",
+    "prepare": "decode download errors images likeness vision",
+    # which notebook, which cell
+    "cells": "",
+    "contents": "",
+    "notebook": "cells contents errors",
+    # looking at it
+    "render": "errors exchange",
+    "markdown": "render transcript",
+    "frames": "exchange",
+    "chains": "errors exchange",
+    "chat_lines": "chains exchange",
+    "summaries": "chains errors exchange",
+    "transcript": "chains exchange frames render",
+    "ask_cells": "errors exchange",
+    "export": "chains chat_lines dialogue errors frames transcript",
+    "export_notebook": "ask_cells chains dialogue disk errors exchange render transcript",
+    "views": "chains dialogue errors exchange export frames transcript",
+    "status": "errors notebook render",
+    "rerun": "errors",
+    "verify": "dialogue errors exchange render rerun",
+    # front ends
+    "__init__": "",
+    "options": "config errors",
+    "show": "cells render",
+    "complete": "errors options",
+    "configurable": "config",
+    "questions": "",
+    "dialogue_magic": "errors options render show",
+    "magics": "cells config configurable errors options",
+    "warm": "",
+    "pytest_plugin": "config",
+    "verify_command": "errors",
+    "__main__": "errors",
+}
+"""A room → the rooms that it may import when it is imported."""
+
+LATER = {
+    "__init__": "magics",
+    "__main__": "merge repair",
+    "ask_cells": "options",
+    "complete": "local",
+    "dialogue_magic": "export",
+    "exchange": "answers",
+    "export": "export_notebook markdown",
+    "local.weights": "local.fetch",
+    "magics": "client complete connection dialogue_magic estimate keys prompts questions render "
+    "session show status tracebacks turns values warm",
+    "options": "exchange",
+    "pytest_plugin": "session",
+    "session": "sentiment",
+    "verify_command": "repair verify",
+    "views": "summaries",
+    "warm": "local sentiment",
+}
+"""A room → the rooms that it may import besides, inside its functions, at first use."""
+
+FRONT_ENDS = {
+    "ask_cells",
+    "complete",
+    "configurable",
+    "dialogue_magic",
+    "magics",
+    "options",
+    "questions",
+    "show",
+}
+"""Rooms that stand in a notebook: IPython is there already."""
+
+HEAVY = {
+    "IPython",
+    "PIL",
+    "genai_prices",
+    "httpx2",
+    "ipykernel",
+    "ipywidgets",
+    "jinja2",
+    "keyring",
+    "markdown_it",
+    "matplotlib",
+    "nbclient",
+    "nbformat",
+    "numpy",
+    "openai",
+    "pandas",
+    "platformdirs",
+    "portalocker",
+    "traitlets",
+    "xllamacpp",
+}
+"""What is imported at first use, inside functions."""
+
+LONG = {
+    "client": "both twins of sending, sync and async, beside each other",
+    "dialogue": "the file: what a reader opens to see the format",
+    "exchange": "the values and their hashes: other tools are written from it",
+    "magics": "the manual page of each magic",
+    "salvage": "one reader of damaged files",
+    "sentiment": "two languages, each with its rules",
+    "session": "what a person holds: every argument is explained",
+    "turns": "the one way from a request to a reply",
+    "wire": "bodies, whole answers and streams of one protocol",
+}
+"""Rooms of more than 300 lines, and why."""
+
+
+@dataclass
+class Room:
+    """A module: its lines, and what it imports when it is imported, or later."""
+
+    lines: int
+    now: set[str] = field(default_factory=set)
+    later: set[str] = field(default_factory=set)
+
+    @property
+    def all(self) -> set[str]:
+        return self.now | self.later
+
+
+def named(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
+    """Yield the modules that an import names in full."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+        return
+    assert node.level == 0, "imports are absolute"
+    assert node.module is not None
+    if node.module.partition(".")[0] != OURS:
+        yield node.module
+        return
+    for alias in node.names:  # a name of a package may be a module in it
+        inner = f"{node.module}.{alias.name}"
+        yield inner if is_module(inner) else node.module
+
+
+def is_module(name: str) -> bool:
+    path = HOUSE.joinpath(*name.split(".")[1:])
+    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
+
+
+def collect(node: ast.AST, room: Room, *, later: bool = False) -> None:
+    """Collect the imports below a node, apart from those for the type checker only."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            continue
+        if isinstance(child, (ast.Import, ast.ImportFrom)):
+            (room.later if later else room.now).update(named(child))
+        function = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        collect(child, room, later=later or function)
+
+
+@cache
+def rooms() -> dict[str, Room]:
+    """Return every module of the package by its name in it."""
+    found: dict[str, Room] = {}
+    for path in sorted(HOUSE.rglob("*.py")):
+        parts = path.relative_to(HOUSE).with_suffix("").parts
+        name = ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts)
+        source = path.read_text("utf-8")
+        found[name] = Room(len(source.splitlines()))
+        collect(ast.parse(source), found[name])
+    return found
+
+
+def ours(names: set[str]) -> set[str]:
+    """Return the rooms among modules."""
+    return {name.removeprefix(f"{OURS}.") for name in names if name.startswith(f"{OURS}.")}
+
+
+def others(names: set[str]) -> set[str]:
+    """Return the packages of others among modules."""
+    tops = {name.partition(".")[0] for name in names}
+    return tops - set(sys.stdlib_module_names) - {OURS}
+
+
+def test_every_room_is_in_the_table() -> None:
+    """A new module says what it may import; one that is gone is taken out."""
+    assert sorted(ROOMS) == sorted(rooms())
+    assert set(LATER) <= set(ROOMS)
+    assert {one for row in (*ROOMS.values(), *LATER.values()) for one in row.split()} <= set(ROOMS)
+
+
+def test_a_room_imports_what_it_may() -> None:
+    """And nothing else: neither at once nor at first use."""
+    problems: dict[str, str] = {}
+    for name, room in rooms().items():
+        now, later = set(ROOMS.get(name, "").split()), set(LATER.get(name, "").split())
+        beyond = (ours(room.now) - now) | (ours(room.later) - now - later)
+        if beyond:
+            problems[name] = " ".join(sorted(beyond))
+    assert problems == {}
+
+
+def reached(name: str) -> set[str]:
+    """Return all rooms that a room leads to, by whatever import."""
+    found: set[str] = set()
+    ahead = [name]
+    while ahead:
+        for one in ours(rooms()[ahead.pop()].all) - found:
+            found.add(one)
+            ahead.append(one)
+    return found
+
+
+def test_no_room_leads_back_to_itself() -> None:
+    """No import cycles, those inside functions among them."""
+    assert [name for name in rooms() if name in reached(name)] == []
+
+
+def test_errors_import_nothing() -> None:
+    """Whatever fails, its error can be raised."""
+    assert reached("errors") == set()
+    assert others(rooms()["errors"].all) == set()
+
+
+@pytest.mark.parametrize(
+    "name", ["render", "dialogue", "wire", "exchange", "frames", "conversation", "replay", "turns"]
+)
+def test_data_moves_down(name: str) -> None:
+    """What shows and keeps values never sees a session or a magic."""
+    assert reached(name).isdisjoint({"session", "magics", "views", "show"})
+
+
+@pytest.mark.parametrize("name", ["exchange", "dialogue", "render", "answers", "conversation"])
+def test_replaying_needs_no_client(name: str) -> None:
+    """The values and the file know nothing of asking."""
+    assert reached(name).isdisjoint({"client", "connection", "keys", "local", "wire"})
+
+
+def test_one_door() -> None:
+    """Only `client` imports ``openai``, and what it speaks HTTP with."""
+    doors = {"openai", "httpx", "httpx2", "requests", "aiohttp"}
+    found = {name: others(room.all) & doors for name, room in rooms().items()}
+    assert {name: names for name, names in found.items() if names} == {
+        "client": {"openai", "httpx2"}
+    }
+
+
+def test_nothing_heavy_at_once() -> None:
+    """Packages that take time to import are imported where they are used."""
+    problems: dict[str, set[str]] = {}
+    for name, room in rooms().items():
+        allowed = {"IPython", "traitlets"} if name in FRONT_ENDS else set()
+        if beyond := (others(room.now) & HEAVY) - allowed:
+            problems[name] = beyond
+    assert problems == {}
+
+
+def test_length() -> None:
+    """A room has one job: 300 lines at most, or a reason."""
+    long = {name: room.lines for name, room in rooms().items() if room.lines > 300}
+    assert {name: lines for name, lines in long.items() if name not in LONG or lines > 500} == {}
+
+
+def entering(*names: str) -> set[str]:
+    """Return the top-level packages that importing modules brings in, in a new process."""
+    code = f"import sys, {', '.join(names)}; print(*{{n.partition('.')[0] for n in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_importing_the_package_costs_nothing() -> None:
+    """``import openai_magics`` brings in nothing of others."""
+    assert entering(OURS).isdisjoint(HEAVY)
+
+
+def test_importing_the_session_costs_little() -> None:
+    """Everything that a replay needs is imported without a heavy package."""
+    names = [f"{OURS}.{name}" for name in ("session", "replay", "render", "answers", "views")]
+    assert entering(*names).isdisjoint(HEAVY)
+
+
+def test_loading_the_extension_costs_little() -> None:
+    """The magics need IPython, which is there already, and nothing else that is heavy."""
+    found = entering("IPython.core.interactiveshell", f"{OURS}.magics", f"{OURS}.complete")
+    assert found.isdisjoint({"openai", "httpx2", "pandas", "PIL", "ipywidgets", "numpy", "jinja2"})

@@ -1,0 +1,126 @@
+"""Placeholders in prompts, and what values become there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openai_magics import prompts, values
+from openai_magics.errors import OptionError
+
+
+def filled(template: str, **names: Any) -> str:
+    """Return a template filled as a magic does."""
+    return "".join(values.text_of(value, name) for name, value in prompts.fill(template, names))
+
+
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        pytest.param("{{ x }}", "3", id="name"),
+        pytest.param("{{x}}+{{ x }}", "3+3", id="twice"),
+        pytest.param("{{ d.a }}, {{ d['a'] }}, {{ l[0] }}", "1, 1, 7", id="attribute-and-item"),
+        pytest.param("{{ {'a': {'b': 1}}['a']['b'] }}", "1", id="braces-inside"),
+        pytest.param("{{ '}}' }}", "}}", id="closing-braces-in-a-string"),
+        pytest.param("{{ len(l) }} {{ l|length }}", "2 2", id="functions-and-filters"),
+        pytest.param("{{ text }}", "a {{ x }} b", id="a-value-is-not-filled-again"),
+        pytest.param("{{ none }}", "None", id="none"),
+        pytest.param("{{ l }}", "[7, 8]", id="list-as-json"),
+    ],
+)
+def test_filled(template: str, expected: str) -> None:
+    """An expression stands for its value."""
+    names = {"x": 3, "d": {"a": 1}, "l": [7, 8], "text": "a {{ x }} b", "none": None}
+    assert filled(template, **names) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{a} {b}",
+        r"\frac{a}{b} $x_{1}$ \{ \}",
+        '{"a": {"b": [1, {"c": 2}]}}',
+        "def f(): return {1: {2: 3}}",
+        "{% if x %} {# comment #} {%- raw -%}",
+        "}} alone\r\nand\rline ends\n",
+        "$HOME !ls ?",
+    ],
+)
+def test_everything_else_passes(text: str) -> None:
+    """Single braces, LaTeX, JSON, code and line ends are not touched."""
+    assert filled(text) == text
+
+
+@given(st.text().filter(lambda text: "{{" not in text))
+def test_text_without_placeholders_passes(text: str) -> None:
+    """Whatever has no ``{{`` comes out as it went in."""
+    assert filled(text) == text
+
+
+def test_all_missing_names_are_named_with_the_near_ones() -> None:
+    """One error names every name that is missing, and what was perhaps meant."""
+    with pytest.raises(OptionError) as caught:
+        filled("{{ dff.head() }} {{ other }} {{ x }}", df=1, x=2)
+    assert "dff (did you mean df?), other" in str(caught.value)
+    assert "--raw" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ("a\nb {{ x", "Line 2 of the prompt: {{ is not closed"),
+        ("{{ 1 + }}", "is not an expression"),
+        ("\n{{ 1/0 }}", "Line 2 of the prompt: {{ 1/0 }} failed with ZeroDivisionError"),
+        ("{{ x.nope }}", "failed with UndefinedError"),
+        ("{{ x.__class__ }}", "unsafe"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_line(template: str, said: str) -> None:
+    """An open brace, a syntax error, an expression that raises or is not allowed."""
+    with pytest.raises(OptionError) as caught:
+        filled(template, x=3)
+    assert said in str(caught.value)
+
+
+def test_a_small_table() -> None:
+    """A DataFrame is a Markdown table under its shape and kinds of columns."""
+    frame = pd.DataFrame({"city": ["Rome", "a|b\nc"], "n": [1, 2]})
+    assert filled("{{ df }}", df=frame) == (
+        "2 rows, 2 columns (city: text, n: int64)\n\n"
+        "|  | city | n |\n| --- | --- | --- |\n| 0 | Rome | 1 |\n| 1 | a\\|b c | 2 |"
+    )
+
+
+def test_a_large_table_is_bounded_and_says_so() -> None:
+    """Of ten million rows and many columns only the ends are sent, and what was cut is said."""
+    frame = pd.DataFrame({f"c{n}": range(10_000_000) for n in range(1)})
+    text = filled("{{ df }}", df=frame)
+    assert text.startswith("10000000 rows, 1 columns")
+    assert text.endswith("(cut: 9999960 of 10000000 rows)")
+    wide = pd.DataFrame([range(50)])
+    assert filled("{{ df }}", df=wide).endswith("(cut: 30 of 50 columns)")
+    long = pd.DataFrame({f"c{n}": ["x" * 190] * 40 for n in range(20)})
+    assert len(filled("{{ df }}", df=long)) < 20_000
+
+
+def test_a_series_and_an_exception() -> None:
+    """A Series is a table of one column; an exception its traceback without this machine's paths."""
+    assert "| 0 | 5 |" in filled("{{ s }}", s=pd.Series([5], name="v"))
+    try:
+        int("x")
+    except ValueError as error:
+        text = filled("{{ e }}", e=error)
+    assert "ValueError: invalid literal" in text
+    assert "/" not in text.split("ValueError")[0]
+
+
+def test_an_image_has_no_text() -> None:
+    """A picture is refused by name rather than sent as its repr."""
+    from PIL import Image
+
+    with pytest.raises(OptionError, match="image"):
+        filled("{{ picture }}", picture=Image.new("L", (2, 2)))
