@@ -20,7 +20,7 @@ from openai_magics.exchange import Exchange, Request, canonical_json
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
-    from openai_magics.options import AskLine
+    from openai_magics.magics.options import AskLine
 
 __all__ = ["instruction", "on_a_line", "source"]
 
@@ -134,7 +134,7 @@ def _options(
 
 
 def _quoted(value: str) -> str:
-    """Return a value as `openai_magics.options` reads it: quotes of either kind, no escapes."""
+    """Return a value as `openai_magics.magics.options` reads it: quotes of either kind, no escapes."""
     if PLAIN.fullmatch(value):
         return value
     if '"' not in value:
@@ -152,7 +152,7 @@ def _read_back(made: str) -> AskLine:
     """
     from IPython.core.inputtransformer2 import TransformerManager
 
-    from openai_magics import options
+    from openai_magics.magics import options
 
     code: str = TransformerManager().transform_cell(made)  # type: ignore[no-untyped-call]
     nodes = ast.walk(ast.parse(code))
@@ -167,7 +167,7 @@ def _parser() -> ArgumentParser:
     """Return a parser with the options of ask."""
     from IPython.core.magic_arguments import MagicArgumentParser
 
-    from openai_magics.options import ASK_ARGUMENTS
+    from openai_magics.magics.options import ASK_ARGUMENTS
 
     parser = cast("ArgumentParser", MagicArgumentParser())  # type: ignore[no-untyped-call]
     for flags, settings in ASK_ARGUMENTS:

@@ -15,7 +15,7 @@ NEEDED = (
     "httpcore2",
     "markdown_it",
     "portalocker",
-    "openai_magics.show",
+    "openai_magics.magics.show",
     "openai_magics.session",
     "openai_magics.render",
     "openai_magics.sentiment",

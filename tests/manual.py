@@ -10,7 +10,7 @@ README = Path(__file__).resolve().parent.parent / "README.md"
 
 def ask_table() -> str:
     """Return the options of ask as a Markdown table."""
-    from openai_magics.options import ASK_ARGUMENTS
+    from openai_magics.magics.options import ASK_ARGUMENTS
 
     rows = ["| option | does |", "|---|---|"]
     for flags, settings in ASK_ARGUMENTS:

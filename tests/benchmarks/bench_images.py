@@ -43,14 +43,14 @@ if way in ("LANCZOS", "BICUBIC"):
         image.resize(size, Image.Resampling[way]).save(stream, "JPEG", quality=88)
         return (*size, len(stream.getvalue()))
 elif way == "ours":
-    from openai_magics.images import sources
-    from openai_magics.prepare import prepare
+    from openai_magics.images.source import sources
+    from openai_magics.images.prepare import prepare
     def made(path):
         sent = prepare(sources(path)[0], "high")
         return sent.width, sent.height, len(sent.data)
 else:
-    from openai_magics.images import sources
-    from openai_magics.prepare import said
+    from openai_magics.images.source import sources
+    from openai_magics.images.prepare import said
     def made(path):
         return 1024, 768, len(said(sources(path)[0], "high")["sha256"])
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from openai_magics import options
+from openai_magics.magics import options
 from tests.kernel.kernels import KEY, MODEL, Kernel, environment, loaded, records
 from tests.scripted import ScriptedServer
 from tests.scripted.fixtures import serving

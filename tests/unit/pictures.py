@@ -10,8 +10,8 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-from openai_magics.images import Source, sources
-from openai_magics.prepare import Prepared, prepare
+from openai_magics.images.prepare import Prepared, prepare
+from openai_magics.images.source import Source, sources
 
 RED, GREEN, BLUE, YELLOW = (220, 20, 20), (20, 180, 20), (20, 20, 220), (230, 220, 20)
 CORNERS = (RED, GREEN, BLUE, YELLOW)

@@ -11,11 +11,11 @@ import pytest
 from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 
-from openai_magics import complete
+from openai_magics import magics
 from openai_magics import session as sessions
 from openai_magics.exchange import Exchange, Reply, Request
-from openai_magics.magics import ModelMagics
-from openai_magics.options import ASK_ARGUMENTS
+from openai_magics.magics import complete
+from openai_magics.magics.options import ASK_ARGUMENTS
 from openai_magics.session import Session
 from tests.unit.making import exchange
 
@@ -39,14 +39,16 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
 
 
 @pytest.fixture
-def magics(shell: InteractiveShell) -> ModelMagics:
-    """The magics, in a notebook with some variables."""
+def loaded(shell: InteractiveShell) -> Iterator[InteractiveShell]:
+    """A notebook with the magics and some variables."""
     shell.user_ns.update({"reply": 1, "rows": 2, "_hidden": 3})
-    return ModelMagics(shell)
+    magics.load(shell)
+    yield shell
+    magics.unload(shell)
 
 
-def found(magics: ModelMagics, line: str) -> list[str] | None:
-    return complete.candidates(magics, line)
+def found(loaded: InteractiveShell, line: str) -> list[str] | None:
+    return complete.candidates(loaded, line)
 
 
 @pytest.mark.parametrize(
@@ -98,28 +100,30 @@ def found(magics: ModelMagics, line: str) -> list[str] | None:
         ("%openai key --k", ["--keep"]),
     ],
 )
-def test_candidates(magics: ModelMagics, line: str, offered: list[str] | None) -> None:
+def test_candidates(loaded: InteractiveShell, line: str, offered: list[str] | None) -> None:
     """Options, and the values that each of them takes; nothing in the midst of a prompt."""
-    assert found(magics, line) == offered
+    assert found(loaded, line) == offered
 
 
-def test_models_are_not_asked_for(magics: ModelMagics, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_are_not_asked_for(
+    loaded: InteractiveShell, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without a session, or with nothing listed, the engine on this machine is what is known."""
     monkeypatch.setattr(sessions, "current", None)
-    names = found(magics, "%ask -m ")
+    names = found(loaded, "%ask -m ")
     assert names is not None
     assert "local" in names
     assert len(names) == 2
-    assert found(magics, "%ask -c ") == ["main"]
+    assert found(loaded, "%ask -c ") == ["main"]
 
 
 # --- in the shell
 
 
 @pytest.fixture
-def installed(shell: InteractiveShell, magics: ModelMagics) -> Iterator[InteractiveShell]:
+def installed(shell: InteractiveShell, loaded: InteractiveShell) -> Iterator[InteractiveShell]:
     """A shell whose Tab asks us too."""
-    complete.install(shell, magics)
+    complete.install(shell)
     yield shell
     complete.remove(shell)
 
@@ -154,20 +158,21 @@ def test_a_completion_that_fails_is_none(
     assert "replay" not in pressed(installed, "%ask --mode ")
 
 
-def test_install_once(shell: InteractiveShell, magics: ModelMagics) -> None:
+def test_install_once(shell: InteractiveShell) -> None:
     """Loading the extension again adds nothing; removing leaves nothing, and may come twice."""
     matchers = shell.Completer.custom_matchers
+    complete.remove(shell)
     before = list(matchers)
     for _ in range(2):
-        complete.install(shell, magics)
+        complete.install(shell)
         assert len(matchers) == len(before) + 1
     for _ in range(2):
         complete.remove(shell)
         assert matchers == before
 
 
-def test_a_shell_without_a_completer(magics: ModelMagics) -> None:
+def test_a_shell_without_a_completer(loaded: InteractiveShell) -> None:
     """Some front ends have none."""
     shell: Any = SimpleNamespace()
-    complete.install(shell, magics)
+    complete.install(shell)
     complete.remove(shell)

@@ -9,9 +9,10 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from openai_magics import config, configurable
+from openai_magics import config
 from openai_magics.config import SETTINGS, Settings
 from openai_magics.errors import SettingError
+from openai_magics.magics import configurable
 
 
 @pytest.fixture

@@ -12,11 +12,13 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
-from openai_magics import Session, complete, dialogue_magic, magics, options
+from openai_magics import Session, magics
 from openai_magics import session as sessions
 from openai_magics.dialogue import DialogueFile
 from openai_magics.errors import MagicsError, OptionError
 from openai_magics.export import FORMATS
+from openai_magics.magics import complete, options
+from openai_magics.magics import dialogue as dialogue_magic
 from openai_magics.transcript import Transcript
 from tests.scripted import ScriptedServer
 from tests.unit.dialogues import Talk
@@ -258,7 +260,7 @@ def test_a_room_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_method_and_the_commands_agree(shell: InteractiveShell) -> None:
     """What completes after ``%dialogue`` and stands in its manual is what the commands take."""
-    declared = options.parser_of(magics.ModelMagics.dialogue)
+    declared = options.parser_of(dialogue_magic.DialogueMagics.dialogue)
     actions = {action.dest: action for action in declared._actions}
     assert tuple(actions["action"].choices or ()) == tuple(dialogue_magic.COMMANDS)
     assert set(dialogue_magic.HANDLERS) == set(dialogue_magic.COMMANDS)
@@ -284,16 +286,11 @@ def test_tab_completes_commands_and_options(
     shell: InteractiveShell, line: str, gives: list[str]
 ) -> None:
     """Commands, options and their values complete."""
-    (ours,) = {
-        id(found.__self__): found.__self__
-        for found in shell.magics_manager.magics["line"].values()
-        if isinstance(getattr(found, "__self__", None), magics.ModelMagics)
-    }.values()
-    assert complete.candidates(ours, line) == gives
+    assert complete.candidates(shell, line) == gives
 
 
 def test_the_manual_page_has_an_example_of_each_command(shell: InteractiveShell) -> None:
     """``%dialogue?`` shows a line of every command."""
-    page = magics.ModelMagics.dialogue.__doc__ or ""
+    page = dialogue_magic.DialogueMagics.dialogue.__doc__ or ""
     for command in dialogue_magic.COMMANDS:
         assert command == "frame" or f"%dialogue {command}" in page

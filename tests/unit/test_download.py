@@ -10,9 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from openai_magics import download
 from openai_magics.errors import OptionError, Unreachable
-from openai_magics.prepare import kept, part, prepare
+from openai_magics.images import download
+from openai_magics.images.prepare import kept, part, prepare
 from tests.unit.pictures import cornered, encoded, one, prepared, seen
 
 IMAGE = encoded(cornered(), "PNG")

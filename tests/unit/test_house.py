@@ -64,16 +64,17 @@ ROOMS = {
     "prompts": "errors",
     "values": "errors tracebacks",
     # images
-    "sniff": "errors",
-    "decode": "errors sniff",
-    "vision": "errors",
-    "likeness": "",
-    "drawn": "",
-    "pixels": "drawn errors",
-    "places": "errors sniff",
-    "download": "errors places sniff",
-    "images": "decode errors likeness pixels places vision",
-    "prepare": "decode download errors images likeness vision",
+    "images": "",
+    "images.sniff": "errors",
+    "images.decode": "errors images.sniff",
+    "images.vision": "errors",
+    "images.likeness": "",
+    "images.drawn": "",
+    "images.pixels": "images.drawn errors",
+    "images.places": "errors images.sniff",
+    "images.download": "errors images.places images.sniff",
+    "images.source": "images.decode errors images.likeness images.pixels images.places images.vision",
+    "images.prepare": "images.decode images.download errors images.source images.likeness images.vision",
     # which notebook, which cell
     "cells": "",
     "contents": "",
@@ -95,13 +96,17 @@ ROOMS = {
     "verify": "dialogue errors exchange render rerun",
     # front ends
     "__init__": "",
-    "options": "config errors",
-    "show": "cells render",
-    "complete": "errors options",
-    "configurable": "config",
-    "questions": "",
-    "dialogue_magic": "errors options render show",
-    "magics": "cells config configurable errors options",
+    "magics": "magics.configurable magics.families",
+    "magics.ask": "errors magics.base magics.options",
+    "magics.base": "cells magics.options",
+    "magics.complete": "errors magics.families magics.options",
+    "magics.configurable": "config",
+    "magics.dialogue": "errors magics.base magics.options magics.show render",
+    "magics.families": "",
+    "magics.options": "config errors",
+    "magics.questions": "",
+    "magics.service": "cells config errors magics.base magics.configurable",
+    "magics.show": "cells render",
     "warm": "",
     "pytest_plugin": "config",
     "verify_command": "errors",
@@ -112,33 +117,26 @@ ROOMS = {
 LATER = {
     "__init__": "magics",
     "__main__": "merge repair",
-    "ask_cells": "options",
-    "complete": "local",
-    "dialogue_magic": "export",
+    "ask_cells": "magics.options",
     "exchange": "answers",
     "export": "export_notebook markdown",
     "local.weights": "local.fetch",
-    "magics": "client complete connection dialogue_magic estimate keys prompts questions render "
-    "session show status tracebacks turns values warm",
-    "options": "exchange",
+    "magics": "magics.complete magics.questions turns warm",
+    "magics.ask": "client estimate magics.show prompts render session tracebacks values",
+    "magics.base": "keys session",
+    "magics.complete": "local",
+    "magics.dialogue": "export",
+    "magics.options": "exchange",
+    "magics.service": "connection keys magics.show status",
     "pytest_plugin": "session",
     "session": "sentiment",
     "verify_command": "repair verify",
     "views": "summaries",
-    "warm": "local sentiment",
+    "warm": "local magics.show sentiment",
 }
 """A room → the rooms that it may import besides, inside its functions, at first use."""
 
-FRONT_ENDS = {
-    "ask_cells",
-    "complete",
-    "configurable",
-    "dialogue_magic",
-    "magics",
-    "options",
-    "questions",
-    "show",
-}
+FRONT_ENDS = {"ask_cells", "magics"}
 """Rooms that stand in a notebook: IPython is there already."""
 
 HEAVY = {
@@ -168,7 +166,6 @@ LONG = {
     "client": "both twins of sending, sync and async, beside each other",
     "dialogue": "the file: what a reader opens to see the format",
     "exchange": "the values and their hashes: other tools are written from it",
-    "magics": "the manual page of each magic",
     "salvage": "one reader of damaged files",
     "sentiment": "two languages, each with its rules",
     "session": "what a person holds: every argument is explained",
@@ -313,7 +310,7 @@ def test_nothing_heavy_at_once() -> None:
     """Packages that take time to import are imported where they are used."""
     problems: dict[str, set[str]] = {}
     for name, room in rooms().items():
-        allowed = {"IPython", "traitlets"} if name in FRONT_ENDS else set()
+        allowed = {"IPython", "traitlets"} if name.partition(".")[0] in FRONT_ENDS else set()
         if beyond := (others(room.now) & HEAVY) - allowed:
             problems[name] = beyond
     assert problems == {}
@@ -345,5 +342,5 @@ def test_importing_the_session_costs_little() -> None:
 
 def test_loading_the_extension_costs_little() -> None:
     """The magics need IPython, which is there already, and nothing else that is heavy."""
-    found = entering("IPython.core.interactiveshell", f"{OURS}.magics", f"{OURS}.complete")
+    found = entering("IPython.core.interactiveshell", f"{OURS}.magics", f"{OURS}.magics.complete")
     assert found.isdisjoint({"openai", "httpx2", "pandas", "PIL", "ipywidgets", "numpy", "jinja2"})

@@ -15,9 +15,10 @@ import pytest
 from IPython.display import Image as Displayed
 from PIL import Image
 
-from openai_magics import images, places
 from openai_magics.errors import OptionError
-from openai_magics.images import sources
+from openai_magics.images import places
+from openai_magics.images import source as images
+from openai_magics.images.source import sources
 from tests.unit.pictures import cornered, drawing, encoded, one, photograph, saved
 
 
@@ -392,7 +393,7 @@ def test_nothing_heavy_is_imported() -> None:
     import subprocess
 
     code = (
-        "import sys; from openai_magics import images, prepare, vision, download, likeness;"
+        "import sys; from openai_magics.images import source, prepare, vision, download, likeness;"
         "print([n for n in ('PIL', 'numpy', 'matplotlib', 'plotly', 'openai') if n in sys.modules])"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

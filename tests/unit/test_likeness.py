@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageFilter
 
-from openai_magics.likeness import NEAR, alike, distance, phash
+from openai_magics.images.likeness import NEAR, alike, distance, phash
 from tests.unit.pictures import cornered, drawing, one, photograph, prepared
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from IPython.core.magic_arguments import argument, magic_arguments
 
-from openai_magics import options
 from openai_magics.errors import OptionError
 from openai_magics.exchange import AskOptions
+from openai_magics.magics import options
 
 
 @magic_arguments()

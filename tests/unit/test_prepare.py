@@ -17,7 +17,7 @@ from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin, features
 
 from openai_magics import exchange
 from openai_magics.errors import OptionError
-from openai_magics.prepare import kept, part, prepare, said, thumbnail
+from openai_magics.images.prepare import kept, part, prepare, said, thumbnail
 from tests.unit.pictures import (
     CORNERS,
     cornered,

@@ -10,8 +10,9 @@ import pytest
 from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
 
-from openai_magics import cells, render, show
+from openai_magics import cells, render
 from openai_magics.exchange import Reply
+from openai_magics.magics import show
 
 ANSWER = render.answer(Reply("**Hi**", fingerprint="v1:x", id="y"))
 

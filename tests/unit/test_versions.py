@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from openai_magics.likeness import NEAR, alike, distance
+from openai_magics.images.likeness import NEAR, alike, distance
 from tests.unit.pictures import drawing, photograph, saved
 
 PYTHONS = [os.environ.get(f"OAM_PILLOW_{letter}") for letter in "AB"]

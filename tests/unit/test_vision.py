@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from openai_magics.errors import OptionError
-from openai_magics.vision import DETAILS, checked, fitted, tokens, wire_detail
+from openai_magics.images.vision import DETAILS, checked, fitted, tokens, wire_detail
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ import PIL
 from PIL import Image
 
 from openai_magics.exchange import Request
-from openai_magics.images import Source, sources
-from openai_magics.prepare import prepare, said
+from openai_magics.images.prepare import prepare, said
+from openai_magics.images.source import Source, sources
 
 
 def fingerprint(source: Source) -> str:

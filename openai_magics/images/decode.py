@@ -1,7 +1,7 @@
 """Image files and pictures in memory, scaled while they are decoded, as plain grey or RGB.
 
 What comes out has no orientation left to apply, no palette, no alpha, no colour profile, 8 bits a
-channel, and nothing of the file's metadata. Only formats that `openai_magics.sniff` knows are
+channel, and nothing of the file's metadata. Only formats that `openai_magics.images.sniff` knows are
 opened: what else Pillow reads (EPS, for which it runs Ghostscript) is refused.
 """
 
@@ -15,8 +15,8 @@ from io import BytesIO
 from threading import Lock
 from typing import TYPE_CHECKING, BinaryIO
 
-from openai_magics import sniff
 from openai_magics.errors import OptionError
+from openai_magics.images import sniff
 
 if TYPE_CHECKING:
     from PIL.Image import Exif, Image

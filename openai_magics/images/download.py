@@ -18,9 +18,9 @@ import urllib.request
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from openai_magics import sniff
 from openai_magics.errors import OptionError, Unreachable
-from openai_magics.places import checked_url
+from openai_magics.images import sniff
+from openai_magics.images.places import checked_url
 
 __all__ = ["LARGEST", "fetch", "refuse_private"]
 

@@ -22,8 +22,8 @@ from importlib import import_module
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from openai_magics import drawn
 from openai_magics.errors import OptionError
+from openai_magics.images import drawn
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -122,7 +122,7 @@ def _fitting(array: Any, named: str) -> Any:
 
 
 Drawn = tuple["Image", "str | None"]
-"""A picture, and what it shows (`openai_magics.drawn`) where that can be told."""
+"""A picture, and what it shows (`openai_magics.images.drawn`) where that can be told."""
 
 
 @dataclass(frozen=True, eq=False)

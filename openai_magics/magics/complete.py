@@ -14,29 +14,28 @@ from IPython.core.completer import (
     context_matcher,
 )
 
-from openai_magics import options
 from openai_magics.errors import OptionError
+from openai_magics.magics import options
+from openai_magics.magics.families import FAMILIES
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from openai_magics.magics import ModelMagics
-
 __all__ = ["candidates", "install", "remove"]
 
-LINE = re.compile(r"^(%{1,2})(ask|models|dialogue|openai)\s(.*)$", re.DOTALL)
+LINE = re.compile(r"^(%{1,2})(\w+)\s(.*)$", re.DOTALL)
 VARIABLES = ("-o", "--out")
 
 
-def candidates(magics: ModelMagics, line: str) -> list[str] | None:
+def candidates(shell: InteractiveShell, line: str) -> list[str] | None:
     """Return what may stand at the end of *line*; ``None`` where it is not ours to say.
 
     *line* is the first line of the cell up to the cursor.
     """
     match = LINE.match(line.lstrip())
-    if match is None:
+    if match is None or match[2] not in FAMILIES:
         return None
-    parser = getattr(magics, match[2]).parser
+    parser = options.parser_of(shell.find_line_magic(match[2]).method)
     words = match[3].split(" ")
     if match[2] == "ask" and _prompt_has_begun(parser, " ".join(words[:-1])):
         return None
@@ -46,7 +45,7 @@ def candidates(magics: ModelMagics, line: str) -> list[str] | None:
     if option is not None and option.nargs != 0:
         lead = f"{flag}=" if equals else ""
         wanted = typed if equals else last
-        return [lead + value for value in _values(magics, option) if value.startswith(wanted)]
+        return [lead + value for value in _values(shell, option) if value.startswith(wanted)]
     if last.startswith("-"):
         return sorted(name for name in parser._option_string_actions if name.startswith(last))
     positional = [action for action in parser._actions if not action.option_strings]
@@ -65,7 +64,7 @@ def _prompt_has_begun(parser: ArgumentParser, text: str) -> bool:
         return False
 
 
-def _values(magics: ModelMagics, option: Any) -> list[str]:
+def _values(shell: InteractiveShell, option: Any) -> list[str]:
     if option.choices:
         return [str(choice) for choice in option.choices]
     if option.dest == "model":
@@ -73,8 +72,7 @@ def _values(magics: ModelMagics, option: Any) -> list[str]:
     if option.dest == "conversation":
         return _conversations()
     if option.dest == "out":
-        names = magics.names
-        return sorted(name for name in names if not name.startswith("_"))
+        return sorted(name for name in shell.user_ns if not name.startswith("_"))
     if option.dest == "param":
         return [f"{name}=" for name in PARAMETERS]
     return []
@@ -120,7 +118,7 @@ def _session() -> Any:
     return getattr(sys.modules.get("openai_magics.session"), "current", None)
 
 
-def install(shell: InteractiveShell, magics: ModelMagics) -> None:
+def install(shell: InteractiveShell) -> None:
     """Add the completions to *shell*."""
     remove(shell)
     completer = getattr(shell, "Completer", None)
@@ -134,7 +132,7 @@ def install(shell: InteractiveShell, magics: ModelMagics) -> None:
         found = None
         if context.cursor_line == 0 or not first.lstrip().startswith("%%"):
             try:
-                found = candidates(magics, line)
+                found = candidates(shell, line)
             except Exception:  # noqa: BLE001 - a completion that cannot be made is none
                 found = None
         if found is None:

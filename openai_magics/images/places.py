@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from openai_magics.errors import OptionError, nearest
-from openai_magics.sniff import SUFFIXES
+from openai_magics.images.sniff import SUFFIXES
 
 if TYPE_CHECKING:
     from PIL.Image import Image

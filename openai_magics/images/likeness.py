@@ -9,7 +9,7 @@ brightness, does not count for the median.
 **Alike is not the same.** A plot with one bar half as high, or with the axis shifted by three,
 mostly has the very same hash (measured: 6 of 30 changes of data at distance 0, 14 at 4 or less;
 the same plots drawn by matplotlib 3.6 and 3.11 are up to 4 apart). So `alike` asks for the same
-content, too, as `openai_magics.drawn` tells it, and without it says no.
+content, too, as `openai_magics.images.drawn` tells it, and without it says no.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def distance(one: str, other: str) -> int:
 def alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether two figures differ only by who drew them: versions, fonts, a pixel here or there.
 
-    Both are what `openai_magics.prepare.kept` or `Source.likeness` says of them: the same
+    Both are what `openai_magics.images.prepare.kept` or `Source.likeness` says of them: the same
     content (``drawn``), and perceptual hashes (``phash``) no more than `NEAR` apart.
     """
     if not one.get("drawn") or one["drawn"] != other.get("drawn"):

@@ -10,16 +10,19 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from IPython.core.magic_arguments import MagicArgumentParser
+from IPython.core.magic import line_magic, magics_class, no_var_expand
+from IPython.core.magic_arguments import MagicArgumentParser, argument, magic_arguments
 
-from openai_magics import options, render, show
+from openai_magics import render
 from openai_magics.errors import OptionError, nearest
+from openai_magics.magics import options, show
+from openai_magics.magics.base import Family
 
 if TYPE_CHECKING:
     from openai_magics.session import Session
     from openai_magics.views import Dialogue
 
-__all__ = ["COMMANDS", "parser_of", "run"]
+__all__ = ["COMMANDS", "DialogueMagics", "parser_of", "run"]
 
 Settings = tuple[tuple[str, ...], dict[str, Any]]
 ALL: Settings = (
@@ -58,7 +61,7 @@ INSIDE = "_VERIFYING_OPENAI_MAGICS"
 
 @lru_cache(maxsize=1)
 def _parsers() -> Mapping[str, argparse.ArgumentParser]:
-    parser = MagicArgumentParser("%dialogue")  # type: ignore[no-untyped-call]
+    parser = MagicArgumentParser("%dialogue")
     commands = parser.add_subparsers(dest="action", parser_class=MagicArgumentParser)
     for name, (purpose, arguments) in COMMANDS.items():
         command = commands.add_parser(name, description=purpose)
@@ -170,3 +173,67 @@ HANDLERS: Mapping[str, Callable[[Dialogue, argparse.Namespace], Any]] = {
     "verify": _verify,
     "repair": _repair,
 }
+
+
+@magics_class
+class DialogueMagics(Family):
+    """The dialogue, and its upkeep."""
+
+    @no_var_expand
+    @line_magic
+    @magic_arguments()
+    @argument(
+        "action",
+        nargs="?",
+        default="frame",
+        choices=(
+            "frame",
+            "show",
+            "conversations",
+            "usage",
+            "path",
+            "reset",
+            "export",
+            "verify",
+            "repair",
+        ),
+        help="what to do (default: give the DataFrame)",
+    )
+    @argument(
+        "what", nargs="?", help="for `show` and `reset`: a conversation; for `export`: the file"
+    )
+    @argument(
+        "--format",
+        choices=("md", "html", "csv", "jsonl", "ipynb"),
+        help="for `export`: the format, where the file's suffix does not say it",
+    )
+    @argument("-c", "--conversation", metavar="NAME", help="for `export`: only this one")
+    @argument("--all", action="store_true", help="all of the file, not only this run")
+    @argument("--overwrite", action="store_true", help="for `export`: replace what is there")
+    @argument("--file", action="store_true", help="for `reset`: move the dialogue file aside")
+    def dialogue(self, line: str) -> Any:
+        """Give the dialogue as a DataFrame, one row an exchange; read it, export it, look after it.
+
+        A conversation is shown and exported as it now stands: an answer that was asked anew
+        and a prompt that was edited since are in the DataFrame only. Nothing here removes a
+        record: ``reset`` forgets what was said in this run, so that the next ask begins anew,
+        and ``reset --file`` moves the dialogue file to ``<file>.before-reset-<time>``.
+
+        Examples::
+
+            %dialogue                            (what this run has said)
+            %dialogue --all                      (all that the file holds)
+            %dialogue show
+            %dialogue show draft
+            %dialogue conversations
+            %dialogue usage
+            %dialogue path
+            %dialogue reset draft
+            %dialogue export talk.md
+            %dialogue export talk.html --conversation draft
+            %dialogue export examples.jsonl      (chat messages, ready for training)
+            %dialogue export talk.ipynb          (a notebook that replays)
+            %dialogue verify
+            %dialogue repair
+        """
+        return run(self.session, line)

@@ -29,12 +29,12 @@ from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from openai_magics import download
-from openai_magics.decode import Decoded, decoded
 from openai_magics.errors import OptionError
-from openai_magics.images import Source
-from openai_magics.likeness import phash
-from openai_magics.vision import Limits, checked, fitted, wire_detail
+from openai_magics.images import download
+from openai_magics.images.decode import Decoded, decoded
+from openai_magics.images.likeness import phash
+from openai_magics.images.source import Source
+from openai_magics.images.vision import Limits, checked, fitted, wire_detail
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -102,7 +102,7 @@ def prepare(
     ----------
     source : Source
     detail : {"auto", "low", "high", "original"}
-        See `openai_magics.vision`.
+        See `openai_magics.images.vision`.
     model : str, optional
         Whose sizes to use; those of tiles (2048 x 2048, shorter side 768) where it is not known.
     fetch : bool

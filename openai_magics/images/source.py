@@ -29,11 +29,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
-from openai_magics import pixels, places
-from openai_magics.decode import decoded
 from openai_magics.errors import OptionError
-from openai_magics.likeness import phash
-from openai_magics.vision import Limits
+from openai_magics.images import pixels, places
+from openai_magics.images.decode import decoded
+from openai_magics.images.likeness import phash
+from openai_magics.images.vision import Limits
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -55,7 +55,7 @@ class Source:
     kind : {"file", "url", "memory", "figure"}
     name : str
         For people: the path as it was typed, the URL, or what it is.
-    held : Path, str, bytes, PIL.Image.Image or openai_magics.pixels.Figure
+    held : Path, str, bytes, PIL.Image.Image or openai_magics.images.pixels.Figure
     """
 
     kind: Literal["file", "url", "memory", "figure"]
@@ -90,7 +90,7 @@ class Source:
 
     @property
     def likeness(self) -> dict[str, str]:
-        """What `openai_magics.likeness.alike` compares of a figure; of others, nothing.
+        """What `openai_magics.images.likeness.alike` compares of a figure; of others, nothing.
 
         A plotly figure is known by its JSON and not by its looks, so nothing is drawn for it.
         """
