@@ -20,14 +20,24 @@ from __future__ import annotations
 
 import itertools
 import sys
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-__all__ = ["cell_id", "current_shell", "execution", "request", "watched"]
+__all__ = ["cell_id", "current_shell", "execution", "request", "set_apart", "watched"]
 
 _calls = itertools.count(1)
+_apart: ContextVar[str | None] = ContextVar("apart", default=None)
+
+
+def set_apart(name: str) -> None:
+    """Say that what runs in this context is of no cell: *name* is what tells it from the rest.
+
+    A panel's work runs while cells do, and the kernel cannot tell them apart.
+    """
+    _apart.set(name)
 
 
 def current_shell() -> InteractiveShell | None:
@@ -42,6 +52,8 @@ def request(shell: InteractiveShell | None = None) -> dict[str, Any]:
     In a thread it is that of the cell whose context the thread runs in (ipykernel 7), else
     of the cell that was started last.
     """
+    if _apart.get() is not None:
+        return {}
     kernel = getattr(shell or current_shell(), "kernel", None)
     get_parent = getattr(kernel, "get_parent", None)
     if get_parent is None:
@@ -76,6 +88,8 @@ def execution(shell: InteractiveShell | None = None) -> str:
     The id of the front end's message; in terminal IPython the number of the prompt; in a
     script each call is an execution of its own.
     """
+    if (apart := _apart.get()) is not None:
+        return apart
     shell = shell or current_shell()
     header = request(shell).get("header")
     message = header.get("msg_id") if isinstance(header, dict) else None
@@ -92,6 +106,8 @@ def watched(shell: InteractiveShell | None = None) -> bool:
     The clients that run a notebook on their own send ``allow_stdin: false``. A message without
     it comes from a widget somebody has used.
     """
+    if _apart.get() is not None:
+        return False
     shell = shell or current_shell()
     message = request(shell)
     if message:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from openai_magics.exchange import Sentiment
+    from openai_magics.panels.base import Panel
 
 __all__ = ["Session", "get_session"]
 
@@ -275,6 +276,12 @@ class Session:
         request = Request(kind="models", endpoint=self.settings.said("base_url"))
         reply = self.turns.run(Asking(request, fresh=fresh, mode=mode))
         return frames.models_frame(reply.payload)
+
+    def chat_panel(self) -> Panel:
+        """Return the chat panel, for a person who does not write code: display it to show it."""
+        from openai_magics.panels import panel
+
+        return panel("chat", self)
 
     def determine_sentiment(self, text: str) -> Sentiment | None:
         """Return ``"positive"``, ``"negative"``, ``"neutral"``, or ``None`` where it cannot be told.

@@ -15,6 +15,7 @@ FAMILIES = {
     "dialogue": ("dialogue", "DialogueMagics", ("line",)),
     "models": ("service", "ServiceMagics", ("line",)),
     "openai": ("service", "ServiceMagics", ("line",)),
+    "panel": ("panel", "PanelMagics", ("line",)),
 }
 """A magic → its room, the class there, and whether it is for a line, a cell, or both."""
 
