@@ -63,6 +63,11 @@ class Job:
         self.done = threading.Event()
         self._cancel: Callable[[], Any] | None = None
 
+    def _cancellable(self, loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
+        self._cancel = lambda: loop.call_soon_threadsafe(task.cancel)
+        if self.stopping.is_set():
+            task.cancel()
+
     def stop(self) -> None:
         """Ask it to stop; returns at once."""
         self.stopping.set()
@@ -100,12 +105,15 @@ class Worker:
             loop = _running_loop()
 
             def begin() -> None:
-                task = context.run(loop.create_task, _ended(work(job), job, then))
+                if job.stopping.is_set():
+                    _hand_on(None, asyncio.CancelledError(), job, then)
+                    return
+                task = context.run(loop.create_task, _ended(work, job, then))
                 _running.add(task)  # the loop itself holds it only weakly
                 task.add_done_callback(_running.discard)
-                job._cancel = lambda: loop.call_soon_threadsafe(task.cancel)  # noqa: SLF001
-                if job.stopping.is_set():
-                    task.cancel()
+                # Not `call_soon_threadsafe(task.cancel)` at once: a task that is cancelled
+                # before its first step would never hand anything on.
+                loop.call_soon(job._cancellable, loop, task)  # noqa: SLF001
 
             loop.call_soon_threadsafe(begin)
             return job
@@ -123,11 +131,13 @@ class Worker:
 
 
 async def _ended(
-    work: Awaitable[Any], job: Job, then: Callable[[Any, BaseException | None], None] | None
+    work: Callable[[Job], Awaitable[Any]],
+    job: Job,
+    then: Callable[[Any, BaseException | None], None] | None,
 ) -> None:
     result, error = None, None
     try:
-        result = await work
+        result = await work(job)
     except BaseException as problem:  # noqa: BLE001 - it is handed on
         error = problem
     _hand_on(result, error, job, then)
