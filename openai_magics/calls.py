@@ -12,7 +12,7 @@ from openai_magics.exchange import Reply, joined
 from openai_magics.keys import HIDDEN, Secret
 from openai_magics.wire import StreamReader
 
-__all__ = ["Call", "Listener", "hidden"]
+__all__ = ["Call", "Listener", "bar", "hidden"]
 
 log = logging.getLogger("openai_magics")
 
@@ -48,6 +48,17 @@ class Listener:
             yield
         finally:
             self.notice("")
+
+
+def bar(label: str, done: float, total: float, unit: str = "MB") -> str:
+    """Return a line with a progress bar; *done* and *total* are bytes where *unit* is MB."""
+    if not total:
+        return label
+    filled = round(20 * min(done / total, 1.0))
+    scale = 1e6 if unit == "MB" else 1.0
+    digits = 1 if unit == "MB" and total < 1e7 else 0
+    shown = f"{done / scale:.{digits}f} of {total / scale:.{digits}f} {unit}"
+    return f"{label}  {'█' * filled}{'░' * (20 - filled)}  {shown}"
 
 
 class Call:

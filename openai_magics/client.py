@@ -21,8 +21,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from openai_magics import failures, local, wire
-from openai_magics.calls import Call, Listener, hidden
+from openai_magics import failures, local, routes, wire
+from openai_magics.calls import Call, Listener, bar, hidden
 from openai_magics.config import Settings
 from openai_magics.connection import Target, choose
 from openai_magics.errors import (
@@ -37,6 +37,7 @@ from openai_magics.errors import (
 )
 from openai_magics.exchange import Reply, Request, Resolved, canonical_json
 from openai_magics.keys import Secret, redact
+from openai_magics.routes import ROUTES
 
 if TYPE_CHECKING:
     import openai
@@ -46,8 +47,6 @@ __all__ = ["Listener", "Live"]
 
 LONGEST_WAIT = 120.0
 """Seconds: a service that asks for more is not waited for."""
-ROUTES = {"models": "/models"}
-"""The routes of the kinds of request that are listings."""
 
 
 class Live:
@@ -166,25 +165,26 @@ class Live:
 
     def _prepare(self, request: Request, listener: Listener) -> tuple[Target, Secret, Resolved]:
         """Make ready whatever answers: start the engine, learn the model's name."""
-        target = self.target(request)
+        target, route = self.target(request), ROUTES.get(request.kind)
+        names_model = route is None or route.model
         system = request.system
-        if system is None:
+        if system is None and route is None:
             system = self.settings.get("system_instruction")
         key = target.key or Secret("")
         if target.local:
             first = f"Starting {local.description()} (%openai tells of better ones)"
             with listener.told("" if local.running() else first):
                 engine = local.engine(
-                    lambda label, done, total: listener.notice(_bar(label, done, total))
+                    lambda label, done, total: listener.notice(bar(label, done, total))
                 )
             target = replace(target, base_url=engine.base_url, model=engine.model)
             key = Secret(engine.api_key)
-            if request.kind not in ROUTES:
+            if route is None:
                 system = local.DEFAULT_SYSTEM_PROMPT if system is None else system
-        elif target.model is None and request.kind not in ROUTES:
+        elif target.model is None and names_model:
             target = replace(target, model=self._only_model(target))
         parameters = dict(request.parameters)
-        if target.local and request.occurrence and "seed" not in parameters:
+        if target.local and route is None and request.occurrence and "seed" not in parameters:
             # The engine repeats itself for a seed: another sample is another seed.
             parameters["seed"] = request.occurrence + 1
         if wire.wants_json(request):
@@ -195,7 +195,7 @@ class Live:
                 "Nothing was sent or recorded.",
             )
         resolved = Resolved(
-            model=None if request.kind in ROUTES else target.model,
+            model=target.model if names_model else None,
             endpoint=target.endpoint,
             system=system,
             parameters=parameters,
@@ -207,7 +207,8 @@ class Live:
         import httpx2
 
         if (route := ROUTES.get(request.kind)) is not None:
-            return client.get(route, cast_to=httpx2.Response)
+            path, given = routes.call(route, request, resolved, listener)
+            return getattr(client, route.method)(path, cast_to=httpx2.Response, **given)
         sent = wire.body(request, resolved, stream=listener.on_text is not None)
         return client.post(
             "/chat/completions",
@@ -227,8 +228,8 @@ class Live:
     @staticmethod
     def _whole(content: bytes, response: Any, request: Request) -> Reply:
         kind = response.headers.get("content-type", "")
-        if request.kind in ROUTES:
-            return Reply(payload=wire.listing(content, kind))
+        if (route := ROUTES.get(request.kind)) is not None:
+            return Reply(payload=routes.read(route, content, kind))
         if content.startswith(b"data:"):  # a stream that does not say so
             reader = wire.StreamReader()
             deque(reader.feed(content), maxlen=0)
@@ -381,10 +382,3 @@ def _wait(problem: ServiceError, tried: int) -> float | None:
     if problem.retry_after is not None:
         return problem.retry_after if problem.retry_after <= LONGEST_WAIT else None
     return float(min(0.5 * 2**tried, 8.0)) * (1 - 0.25 * random.random())  # noqa: S311 - jitter
-
-
-def _bar(label: str, done: int, total: int) -> str:
-    if not total:
-        return label
-    filled = round(20 * done / total)
-    return f"{label}  {'█' * filled}{'░' * (20 - filled)}  {done / 1e6:.0f} of {total / 1e6:.0f} MB"

@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from openai_magics.canonical import canonical_json, digest, joined
@@ -71,7 +72,8 @@ class Request:
     ``messages`` are those added by this turn; ``history`` those of the turns before, which
     are sent with them but enter the fingerprint only through ``parent``. ``occurrence`` is
     the slot: which of the answers to this very request is wanted (the k-th ask in a run is
-    slot k, from 0).
+    slot k, from 0). ``upload`` is the file that goes with it; what it says of the file
+    (SHA-256, size, name) stands in ``parameters``.
     """
 
     kind: str = "ask"
@@ -86,6 +88,7 @@ class Request:
     parent: str | None = None
     history: tuple[Message, ...] = field(default=(), compare=False, repr=False)
     occurrence: int = field(default=0, compare=False)
+    upload: Path | bytes | None = field(default=None, compare=False, repr=False)
 
     @property
     def said(self) -> dict[str, Any]:

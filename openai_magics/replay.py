@@ -7,18 +7,21 @@ Neither constructs a client for what is recorded.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 from openai_magics import failures
 from openai_magics.client import Listener
 from openai_magics.dialogue import DialogueFile
-from openai_magics.errors import ReplayMiss
+from openai_magics.errors import KeyRefused, NotConnected, ReplayMiss, Unreachable
 from openai_magics.exchange import SAID, Exchange, Reply, Request
 
 __all__ = ["Replay", "ReplayThenLive", "Sender", "used"]
 
+
+NOBODY = (NotConnected, Unreachable, KeyRefused)
+"""What asking fails with where nobody can be asked from here."""
 
 _used: dict[str, None] = {}
 
@@ -82,11 +85,24 @@ class Replay:
 
 
 class ReplayThenLive:
-    """The sender that replays what is recorded and asks what is not."""
+    """The sender that replays what is recorded and asks what is not.
 
-    def __init__(self, replay: Replay, live: Sender) -> None:
+    Parameters
+    ----------
+    replay : Replay
+    live : Sender
+        Asks.
+    stands : callable, optional
+        Tells of a recorded reply whether it still holds. One that does not (a job that had
+        not ended) is asked for anew; where nobody can be asked, it holds after all.
+    """
+
+    def __init__(
+        self, replay: Replay, live: Sender, stands: Callable[[Reply], bool] | None = None
+    ) -> None:
         self.replay = replay
         self.live = live
+        self.stands = stands
 
     def send(self, request: Request, listener: Listener = Listener()) -> Reply:
         """Return the recorded reply, else ask.
@@ -99,18 +115,28 @@ class ReplayThenLive:
             As `Live.send`.
         """
         reply = self.replay.find(request)
-        if reply is not None:
+        if reply is not None and (self.stands is None or self.stands(reply)):
             return reply
         self.replay.dialogue.check_writable()
-        return self.live.send(request, listener)
+        try:
+            return self.live.send(request, listener)
+        except NOBODY:
+            if reply is None:
+                raise
+            return reply
 
     async def asend(self, request: Request, listener: Listener = Listener()) -> Reply:
         """As `send`, without blocking the event loop."""
         reply = self.replay.find(request)
-        if reply is not None:
+        if reply is not None and (self.stands is None or self.stands(reply)):
             return reply
         self.replay.dialogue.check_writable()
-        return await self.live.asend(request, listener)
+        try:
+            return await self.live.asend(request, listener)
+        except NOBODY:
+            if reply is None:
+                raise
+            return reply
 
 
 def explain_miss(request: Request, dialogue: DialogueFile) -> tuple[str, str]:

@@ -33,7 +33,9 @@ class Asking:
 
     ``conversation`` is ``None`` for what neither sees a conversation nor joins one; ``new``
     begins it anew; ``fresh`` asks even where an answer is recorded; ``judge`` is who judges
-    the answer's sentiment, ``format`` how the cell shows it.
+    the answer's sentiment, ``format`` how the cell shows it. ``through`` asks in place of the
+    client's sender (several requests that make one answer); ``stands`` tells of a recorded
+    answer whether it still holds, or is to be asked for anew where that is possible.
     """
 
     request: Request
@@ -43,6 +45,8 @@ class Asking:
     mode: str | None = None
     judge: str | None = None
     format: str | None = None
+    through: Sender | None = None
+    stands: Callable[[Reply], bool] | None = None
 
 
 def here() -> Place:
@@ -187,10 +191,11 @@ class Turns:
         replaying = Replay(file)
         if mode == "replay":
             return replaying
+        live = asking.through or self.live
         if mode == "live" or asking.fresh:
             file.check_writable()
-            return self.live
-        return ReplayThenLive(replaying, self.live)
+            return live
+        return ReplayThenLive(replaying, live, asking.stands)
 
     def _conversation(self, name: str) -> Conversation:
         return self.conversations.setdefault(name, Conversation(name))

@@ -130,9 +130,11 @@ def test_what_the_notebook_says_makes_another_request(change: dict[str, Any]) ->
 
 
 def test_said_names_what_enters() -> None:
-    """Every field of a request enters its fingerprint but the slot and the history before it."""
+    """Every field of a request enters its fingerprint but the slot, the history before it and
+    the bytes of a file, whose hash stands in the parameters.
+    """
     names = {item.name for item in dataclasses.fields(Request)}
-    assert names - set(SAID) == {"history", "occurrence"}
+    assert names - set(SAID) == {"history", "occurrence", "upload"}
 
 
 @pytest.mark.parametrize(
@@ -140,10 +142,17 @@ def test_said_names_what_enters() -> None:
     [
         {"history": ({"role": "user", "content": "before"},)},
         {"occurrence": 3},
+        {"upload": b"{}"},
         {"parameters": MappingProxyType({})},
         {"messages": [{"content": "What is a tide?", "role": "user"}]},
     ],
-    ids=["the history", "the slot", "another kind of mapping", "order of keys, list or tuple"],
+    ids=[
+        "the history",
+        "the slot",
+        "the upload",
+        "another kind of mapping",
+        "order of keys, list or tuple",
+    ],
 )
 def test_what_does_not_make_another_request(change: dict[str, Any]) -> None:
     """The history enters through the parent alone; how values are held does not matter."""
