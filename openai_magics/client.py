@@ -35,7 +35,7 @@ from openai_magics.errors import (
     ServiceError,
     SettingError,
 )
-from openai_magics.exchange import Reply, Request, Resolved, canonical_json
+from openai_magics.exchange import Reply, Request, Resolved, canonical_json, image_parts
 from openai_magics.keys import Secret, redact
 from openai_magics.routes import ROUTES
 
@@ -108,11 +108,11 @@ class Live:
         Interrupted
             The person stopped it; its ``reply`` holds what came.
         """
-        target, key, resolved = self._prepare(request, listener)
+        target, key, resolved, parts = self._prepare(request, listener)
         for attempt in self._attempts():
             with self._watching(target, key, resolved, listener, attempt) as call:
                 client = self._client(target, key)
-                response = self._start(client, request, resolved, listener)
+                response = self._start(client, request, resolved, parts, listener)
                 try:
                     call.reader = reader = self._reader(response)
                     if reader is None:
@@ -140,11 +140,11 @@ class Live:
             The task was cancelled; its ``reply`` attribute holds what came.
         """
         prepare = asyncio.to_thread(self._prepare, request, listener)
-        target, key, resolved = await prepare
+        target, key, resolved, parts = await prepare
         for attempt in self._attempts():
             with self._watching(target, key, resolved, listener, attempt) as call:
                 client = self._async_client(target, key)
-                response = await self._start(client, request, resolved, listener)
+                response = await self._start(client, request, resolved, parts, listener)
                 try:
                     call.reader = reader = self._reader(response)
                     if reader is None:
@@ -163,8 +163,10 @@ class Live:
                 await asyncio.sleep(call.wait)
         raise AssertionError("the last attempt raises")
 
-    def _prepare(self, request: Request, listener: Listener) -> tuple[Target, Secret, Resolved]:
-        """Make ready whatever answers: start the engine, learn the model's name."""
+    def _prepare(
+        self, request: Request, listener: Listener
+    ) -> tuple[Target, Secret, Resolved, Parts]:
+        """Make ready what answers and what is sent: the engine, the model's name, the images."""
         target, route = self.target(request), ROUTES.get(request.kind)
         names_model = route is None or route.model
         system = request.system
@@ -194,22 +196,31 @@ class Live:
                 "The request holds the API key (in the system instruction or a parameter).",
                 "Nothing was sent or recorded.",
             )
+        parts, kept = _images(request, target.model)
         resolved = Resolved(
             model=target.model if names_model else None,
             endpoint=target.endpoint,
             system=system,
             parameters=parameters,
+            images=kept,
         )
-        return target, key, resolved
+        return target, key, resolved, parts
 
-    def _start(self, client: Any, request: Request, resolved: Resolved, listener: Listener) -> Any:
+    def _start(
+        self,
+        client: Any,
+        request: Request,
+        resolved: Resolved,
+        parts: Parts,
+        listener: Listener,
+    ) -> Any:
         """Send the request; return the response (or what awaits it), its body unread."""
         import httpx2
 
         if (route := ROUTES.get(request.kind)) is not None:
             path, given = routes.call(route, request, resolved, listener)
             return getattr(client, route.method)(path, cast_to=httpx2.Response, **given)
-        sent = wire.body(request, resolved, stream=listener.on_text is not None)
+        sent = wire.body(request, resolved, parts, stream=listener.on_text is not None)
         return client.post(
             "/chat/completions",
             cast_to=httpx2.Response,
@@ -347,6 +358,31 @@ class Live:
 
 _Name = tuple[str | None, float, bytes]
 """What tells kept clients apart: base_url, timeout and the key's SHA-256."""
+
+
+Parts = dict[bytes, Any]
+"""What goes over the wire for each image (see `wire.body`)."""
+
+
+def _images(request: Request, model: str | None) -> tuple[Parts, list[Any]]:
+    """Return what is sent of the images of a request, and what is kept of those of this turn.
+
+    Raises
+    ------
+    OptionError
+        One of them cannot be read.
+    """
+    if not request.attachments:
+        return {}, []
+    held = {canonical_json(item.said): item for item in request.attachments}
+    own = {canonical_json(part) for part in image_parts(request.messages)}
+    parts, kept = {}, []
+    for part in image_parts((*request.messages, *request.history)):
+        name = canonical_json(part)
+        if name not in parts:
+            parts[name], told = held[name].wired(model)
+            kept += [told] if name in own else []
+    return parts, kept
 
 
 def _understood(error: Exception, target: Target, key: Secret) -> ServiceError:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from openai_magics.errors import Interrupted, OptionError
-from openai_magics.exchange import Message, Reply
+from openai_magics.exchange import Attachment, Message, Reply
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -37,6 +37,7 @@ class Turn:
     place: Place
     messages: tuple[Message, ...]
     reply: Reply
+    attachments: tuple[Attachment, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass

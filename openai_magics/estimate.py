@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from openai_magics import local, prices
 from openai_magics.connection import Target, choose
 from openai_magics.errors import NotConnected
-from openai_magics.exchange import Message, Request
+from openai_magics.exchange import Message, Request, canonical_json, image_parts
 
 if TYPE_CHECKING:
     from openai_magics.client import Live
@@ -29,11 +29,8 @@ def tokens(messages: Sequence[Message]) -> tuple[int, bool]:
     Counted with the vocabulary ``o200k_base``, which the models of OpenAI use since gpt-4o,
     where the ``tokens`` extra is installed; other models' vocabularies differ by some per cent.
     """
-    texts = [
-        content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
-        for content in (message.get("content") for message in messages)
-    ]
-    around = PER_MESSAGE * len(texts) + PER_REPLY
+    texts = [text for message in messages for text in _texts(message.get("content"))]
+    around = PER_MESSAGE * len(messages) + PER_REPLY
     try:
         import quicktok
     except ImportError:
@@ -41,6 +38,48 @@ def tokens(messages: Sequence[Message]) -> tuple[int, bool]:
     encoding = quicktok.get_encoding("o200k_base")
     clean = [text.encode("utf-8", "replace").decode() for text in texts]
     return around + sum(len(encoding.encode_ordinary(text)) for text in clean), True
+
+
+def _texts(content: Any) -> list[str]:
+    """Return the texts of a message; an image has none."""
+    if isinstance(content, str):
+        return [content]
+    if not isinstance(content, (list, tuple)):
+        return [json.dumps(content, ensure_ascii=False)]
+    return [str(part["text"]) for part in content if isinstance(part.get("text"), str)]
+
+
+def _images(request: Request, model: str | None) -> tuple[list[str], int, bool]:
+    """Return a line for each image, what they count together, and whether that is all of it.
+
+    The images are prepared for it as they would be sent.
+    """
+    from openai_magics.images import vision
+
+    lines: list[str] = []
+    total, known = 0, True
+    held = {canonical_json(item.said): item for item in request.attachments}
+    for part in image_parts((*request.history, *request.messages)):
+        if "url" in part:
+            lines.append(f"{part['url']}: not fetched for this, its size is not known")
+            known = False
+            continue
+        _, kept = held[canonical_json(part)].wired(model)
+        width, height = kept["width"], kept["height"]
+        count = vision.tokens(width, height, part["detail"], model)
+        lines.append(
+            "{} x {} pixels, sent as {} x {} {}, {} tokens ({})".format(
+                *kept["original"],
+                width,
+                height,
+                kept["media_type"].partition("/")[2].upper(),
+                "an unknown number of" if count is None else count,
+                kept["name"],
+            )
+        )
+        known = known and count is not None
+        total += count or 0
+    return lines, total, known
 
 
 def facts(request: Request, live: Live, *, recorded: bool) -> dict[str, str]:
@@ -64,6 +103,12 @@ def facts(request: Request, live: Live, *, recorded: bool) -> dict[str, str]:
         said["parameters"] = json.dumps(request.parameters, ensure_ascii=False)
     first: list[Message] = [{"role": "system", "content": system}] if system else []
     count, exact = tokens([*first, *request.history, *request.messages])
+    if request.attachments:
+        lines, more, known = _images(request, target.model if target else request.model)
+        said["images"] = "\n".join(lines)
+        said["image tokens"] = f"{more}" if known else f"{more} and those that are not known"
+        count += more
+        exact = exact and known
     said["prompt tokens"] = (
         str(count) if exact else f"about {count} (the extra `tokens` counts them)"
     )

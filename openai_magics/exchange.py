@@ -19,11 +19,11 @@ Any tool can compute both from a record of the dialogue file.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from openai_magics.canonical import canonical_json, digest, joined
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AskOptions",
+    "Attachment",
     "Exchange",
     "Message",
     "Reply",
@@ -40,6 +41,7 @@ __all__ = [
     "Sentiment",
     "canonical_json",
     "digest",
+    "image_parts",
     "joined",
 ]
 
@@ -47,6 +49,36 @@ Message = Mapping[str, Any]
 """One message in the shape of the chat completions API: ``role``, ``content``, …"""
 
 Sentiment = Literal["positive", "negative", "neutral"]
+
+
+def image_parts(messages: Iterable[Message]) -> list[Mapping[str, Any]]:
+    """Return the parts that stand for images in some messages, in order."""
+    contents = (message.get("content") for message in messages)
+    return [
+        part
+        for content in contents
+        if isinstance(content, (list, tuple))
+        for part in content
+        if isinstance(part, Mapping) and part.get("type") == "image"
+    ]
+
+
+class Attachment(Protocol):
+    """What a part of a message stands for: needed to send it, not to replay it.
+
+    ``said`` is that part, as it is fingerprinted and recorded; ``likeness`` what is compared
+    where another machine draws a figure with other pixels (empty for what has an identity of
+    its own).
+    """
+
+    @property
+    def said(self) -> Mapping[str, Any]: ...
+
+    @property
+    def likeness(self) -> Mapping[str, str]: ...
+
+    def wired(self, model: str | None) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """Return the part for the wire, and what the record keeps of it besides ``said``."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +95,7 @@ class AskOptions:
     model: str | None = None
     base_url: str | None = None
     sentiment: str | None = None
+    images: Any = ()
 
 
 @dataclass(frozen=True)
@@ -73,7 +106,8 @@ class Request:
     are sent with them but enter the fingerprint only through ``parent``. ``occurrence`` is
     the slot: which of the answers to this very request is wanted (the k-th ask in a run is
     slot k, from 0). ``upload`` is the file that goes with it; what it says of the file
-    (SHA-256, size, name) stands in ``parameters``.
+    (SHA-256, size, name) stands in ``parameters``. ``attachments`` are what parts of
+    ``messages`` and ``history`` stand for.
     """
 
     kind: str = "ask"
@@ -89,6 +123,7 @@ class Request:
     history: tuple[Message, ...] = field(default=(), compare=False, repr=False)
     occurrence: int = field(default=0, compare=False)
     upload: Path | bytes | None = field(default=None, compare=False, repr=False)
+    attachments: tuple[Attachment, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def said(self) -> dict[str, Any]:
@@ -123,13 +158,15 @@ class Resolved:
     """What the surroundings made of a request at the call: recorded, not fingerprinted.
 
     ``endpoint`` is the host that was asked (``"local"`` for the embedded engine), ``system``
-    the system instruction really sent, ``parameters`` those really sent.
+    the system instruction really sent, ``parameters`` those really sent, ``images`` what was
+    sent of each image of this turn (`openai_magics.images.prepare.kept`).
     """
 
     model: str | None = None
     endpoint: str | None = None
     system: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    images: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)
@@ -246,7 +283,8 @@ class Exchange:
 
     ``occurrence`` is ``None`` where the record must never be replayed (a failure of the
     moment, an answer cut off). ``error`` is ``{"type", "problem", "remedy", "status",
-    "code"}``. ``created`` is UTC in ISO 8601, ``duration`` seconds. ``extra`` keeps fields
+    "code"}``. ``template`` is the prompt as it was typed, where placeholders were filled in
+    it: the request holds what they became. ``created`` is UTC in ISO 8601, ``duration`` seconds. ``extra`` keeps fields
     of a newer version of the format, in the shape of the record.
     """
 
@@ -258,6 +296,7 @@ class Exchange:
     conversation: str | None = None
     cell: str | None = None
     format: str | None = None
+    template: str | None = None
     created: str = ""
     duration: float | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -308,6 +347,7 @@ class Exchange:
             "cost": reply.cost if reply and reply.cost == reply.cost else None,
             "sentiment": reply.sentiment if reply else None,
             "format": self.format,
+            **({} if self.template is None else {"template": self.template}),
             "created": self.created,
             "duration": self.duration,
         }
@@ -354,6 +394,7 @@ class Exchange:
             conversation=record.get("conversation"),
             cell=record.get("cell"),
             format=record.get("format"),
+            template=record.get("template"),
             created=record.get("created") or "",
             duration=record.get("duration"),
             extra=_unknown(record, RECORD),
@@ -374,7 +415,10 @@ def record_id(
 
 
 def _plain(value: Resolved) -> dict[str, Any]:
-    return {item.name: getattr(value, item.name) for item in fields(value)}
+    plain = {item.name: getattr(value, item.name) for item in fields(value)}
+    if not value.images:
+        del plain["images"]
+    return plain
 
 
 def _known(values: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
@@ -405,4 +449,4 @@ def _merged(values: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, An
     return {**values, **extra, **inner}
 
 
-RECORD = Exchange(Request(), Reply()).to_record()
+RECORD = Exchange(Request(), Reply(), resolved=Resolved(images=({},)), template="").to_record()

@@ -2,7 +2,8 @@
 
 Only ``{{ … }}`` is read; single braces, ``{% %}``, dollar signs, LaTeX, code and JSON pass as
 they are, to the byte. Expressions are Jinja2's, in its sandbox, over the notebook's variables.
-What a value becomes is in `openai_magics.values`.
+What a value becomes as text is in `openai_magics.values`; a picture or a figure stays one, in its
+place.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from openai_magics.errors import OptionError
 if TYPE_CHECKING:
     from jinja2.sandbox import SandboxedEnvironment
 
-__all__ = ["Placeholder", "fill", "placeholders"]
+__all__ = ["Placeholder", "fill", "filled", "placeholders"]
 
 QUOTES = re.compile(r""""(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[{}]""", re.DOTALL)
 AS_IT_IS = "To send braces as they are: --raw"
@@ -134,6 +135,38 @@ def fill(template: str, names: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return pieces
 
 
+def filled(template: str, names: Mapping[str, Any]) -> str | list[Any]:
+    """Return *template* with its placeholders filled: text, or texts and images in order.
+
+    Parameters
+    ----------
+    template : str
+    names : mapping
+        The notebook's variables.
+
+    Raises
+    ------
+    OptionError
+        As `fill`; or what a placeholder names as an image cannot be one.
+    """
+    from openai_magics import values
+
+    pieces: list[Any] = []
+    for expression, value in fill(template, names):
+        if not expression or not values.is_image(value):
+            pieces.append(values.text_of(value))
+            continue
+        from openai_magics.images.attached import attached
+
+        try:
+            pieces += attached(value, name=expression)
+        except OptionError as error:
+            what = f"In the prompt {{{{ {expression} }}}}: {error.problem}"
+            raise OptionError(what, error.remedy) from error
+    texts = [piece for piece in pieces if isinstance(piece, str)]
+    return "".join(texts) if len(texts) == len(pieces) else pieces
+
+
 def _check_names(found: list[Placeholder], names: Mapping[str, Any]) -> None:
     missing = {name: item for item in found for name in _undeclared(item) if name not in names}
     if not missing:
@@ -156,7 +189,8 @@ def _undeclared(item: Placeholder) -> Iterator[str]:
         tree = _environment().parse("{{ " + item.expression + " }}")
     except TemplateSyntaxError as error:
         raise OptionError(
-            f"Line {item.line} of the prompt: {{{{ {item.expression} }}}} is not an expression "
+            f"Line {item.line + error.lineno - 1} of the prompt: {{{{ {item.expression} }}}} is not "
+            f"an expression "
             f"({error.message}).",
             AS_IT_IS,
         ) from None

@@ -185,11 +185,23 @@ def table(rows: Sequence[tuple[str, str]], title: str = "") -> Bundle:
 def dry_run(request: Request, facts: Mapping[str, str]) -> Bundle:
     """Return what would be sent: the facts (model, endpoint, tokens, …), then each message."""
     rows = list(facts.items())
-    for message in (*request.history, *request.messages):
-        content = message.get("content")
-        text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
-        rows.append((str(message.get("role")), text))
+    messages = (*request.history, *request.messages)
+    rows += [(str(message.get("role")), _said(message.get("content"))) for message in messages]
     return table(rows, "What would be sent (nothing was)")
+
+
+def _said(content: Any) -> str:
+    """Return a message's content as text; an image by what the notebook holds of it."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, (list, tuple)):
+        return json.dumps(content, ensure_ascii=False)
+    return "\n".join(
+        f"[image {part.get('url') or str(part.get('sha256'))[:12]}, detail {part.get('detail')}]"
+        if part.get("type") == "image"
+        else str(part.get("text") or json.dumps(part, ensure_ascii=False))
+        for part in content
+    )
 
 
 def checked(reply: Reply, form: str) -> None:

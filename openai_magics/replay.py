@@ -7,18 +7,21 @@ Neither constructs a client for what is recorded.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from openai_magics import failures
 from openai_magics.client import Listener
 from openai_magics.dialogue import DialogueFile
 from openai_magics.errors import KeyRefused, NotConnected, ReplayMiss, Unreachable
 from openai_magics.exchange import SAID, Exchange, Reply, Request
+from openai_magics.redrawn import redrawn
 
 __all__ = ["Replay", "ReplayThenLive", "Sender", "used"]
 
+log = logging.getLogger("openai_magics")
 
 NOBODY = (NotConnected, Unreachable, KeyRefused)
 """What asking fails with where nobody can be asked from here."""
@@ -54,6 +57,11 @@ class Replay:
             What is recorded is a failure that would happen again.
         """
         exchange = self.dialogue.get(request.fingerprint, request.occurrence)
+        if exchange is None and (exchange := redrawn(request, self.dialogue)) is not None:
+            log.warning(
+                "A figure is drawn otherwise here than it was when it was recorded (another version "
+                "or other fonts); it shows the same, and its recorded answer is replayed."
+            )
         if exchange is None:
             return None
         _used[exchange.id] = None
@@ -185,8 +193,19 @@ def _words(request: Request) -> str:
     parts: list[str] = []
     for message in request.messages:
         content = message.get("content")
-        parts.append(content if isinstance(content, str) else str(content))
+        if isinstance(content, (list, tuple)):
+            parts += [_part(part) for part in content]
+        else:
+            parts.append(content if isinstance(content, str) else str(content))
     return "\n".join(parts)
+
+
+def _part(part: Any) -> str:
+    if not isinstance(part, Mapping):
+        return str(part)
+    if part.get("type") == "image":
+        return f"[image {part.get('url') or part.get('sha256')}, detail {part.get('detail')}]"
+    return str(part.get("text", part))
 
 
 def _difference(name: str, recorded: Request, wanted: Request) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,13 +97,14 @@ class Session:
 
     def ask(
         self,
-        message: str,
+        message: str | Sequence[Any],
         *,
         system_instruction: str | None = None,
         conversation: str = "main",
         history: bool = True,
         max_history: int | None = None,
         new: bool = False,
+        images: Any = (),
         fresh: bool = False,
         mode: str | None = None,
         model: str | None = None,
@@ -117,8 +118,8 @@ class Session:
 
         Parameters
         ----------
-        message : str
-            The prompt.
+        message : str, or sequence of texts and images
+            The prompt; in a sequence images stand where they are meant.
         system_instruction : str, optional
             For this ask only.
         conversation : str
@@ -129,6 +130,9 @@ class Session:
             How many earlier turns are sent at most; all by default.
         new : bool
             Begin the conversation anew with this turn.
+        images : object, optional
+            Images that follow the prompt, one or several: paths, patterns, folders, URLs,
+            bytes, pictures, arrays, figures (see `openai_magics.images.source.sources`).
         fresh : bool
             Ask even where an answer is recorded (not in ``replay`` mode).
         mode, model, base_url : str, optional
@@ -146,7 +150,7 @@ class Session:
         Raises
         ------
         OptionError, SettingError
-            The message is empty, or an argument is not possible.
+            The message is empty, an argument is not possible, or an image is none.
         ReplayMiss
             In ``replay`` mode: nothing is recorded for it.
         NotConnected, ServiceError
@@ -167,19 +171,21 @@ class Session:
             model=model,
             base_url=base_url,
             sentiment=sentiment,
+            images=images,
         )
         asking = self.asking(message, options, parameters)
         return self.turns.run(asking, Listener(on_text, on_notice))
 
     async def aask(
         self,
-        message: str,
+        message: str | Sequence[Any],
         *,
         system_instruction: str | None = None,
         conversation: str = "main",
         history: bool = True,
         max_history: int | None = None,
         new: bool = False,
+        images: Any = (),
         fresh: bool = False,
         mode: str | None = None,
         model: str | None = None,
@@ -205,13 +211,14 @@ class Session:
             model=model,
             base_url=base_url,
             sentiment=sentiment,
+            images=images,
         )
         asking = self.asking(message, options, parameters)
         return await self.turns.arun(asking, Listener(on_text, on_notice))
 
     def asking(
         self,
-        message: str,
+        message: str | Sequence[Any],
         options: AskOptions = AskOptions(),
         parameters: dict[str, Any] | None = None,
     ) -> Asking:
@@ -224,13 +231,15 @@ class Session:
         """
         parameters = parameters or {}
         self._check(message, parameters)
+        content, attachments = _content(message, options.images)
         check, said = self.settings.check, self.settings.said
         most = check("max_history", options.max_history, "max_history")
         request = Request(
             model=_or(check("model", options.model, "model"), said("model")),
             endpoint=_or(check("base_url", options.base_url, "base_url"), said("base_url")),
             system=_or(options.system_instruction, said("system_instruction")),
-            messages=({"role": "user", "content": message},),
+            messages=({"role": "user", "content": content},),
+            attachments=attachments,
             parameters={name: value for name, value in parameters.items() if value is not None},
             max_history=_or(most, said("max_history")) if options.history else None,
         )
@@ -244,19 +253,21 @@ class Session:
             judge=check("sentiment", options.sentiment, "sentiment"),
         )
 
-    def _check(self, message: str, parameters: dict[str, Any]) -> None:
-        if not isinstance(message, str):
+    def _check(self, message: str | Sequence[Any], parameters: dict[str, Any]) -> None:
+        if not isinstance(message, (str, list, tuple)):
             raise OptionError(
-                f"The prompt is of type {type(message).__name__}.", "Give it as text."
+                f"The prompt is of type {type(message).__name__}.",
+                "Give it as text, or as a list of texts and images.",
             )
-        if not message.strip():
+        texts = [message] if isinstance(message, str) else message
+        if not any(piece.strip() if isinstance(piece, str) else True for piece in texts):
             raise OptionError(
                 "The prompt is empty.", "Write what to ask after the magic or below it."
             )
         for name in parameters:
             if near := difflib.get_close_matches(name, KEYWORDS, n=1, cutoff=0.85):
                 raise OptionError(f"There is no argument {name!r}.", f"Did you mean {near[0]!r}?")
-        if self.live.holds_key(message):
+        if any(isinstance(piece, str) and self.live.holds_key(piece) for piece in texts):
             raise OptionError("The prompt holds the API key.", "Nothing was sent or recorded.")
 
     def is_recorded(self, request: Request) -> bool:
@@ -368,6 +379,17 @@ class Session:
                         log.info("%s; the dialogue is kept in %s.", place.how, path)
                 self._file = DialogueFile(path, name, fsync=self.settings.get("fsync"))
             return self._file
+
+
+def _content(message: str | Sequence[Any], images: Any) -> tuple[Any, tuple[Any, ...]]:
+    """Return the content of a message, and the images that parts of it stand for."""
+    if isinstance(message, str) and isinstance(images, (list, tuple)) and not images:
+        return message, ()
+    from openai_magics.images.attached import attached, content
+
+    pieces = [message] if isinstance(message, str) else message
+    given = not isinstance(images, (list, tuple)) or images
+    return content([*pieces, *(attached(images) if given else ())])
 
 
 def _or(first: Any, second: Any) -> Any:

@@ -33,9 +33,10 @@ class Asking:
 
     ``conversation`` is ``None`` for what neither sees a conversation nor joins one; ``new``
     begins it anew; ``fresh`` asks even where an answer is recorded; ``judge`` is who judges
-    the answer's sentiment, ``format`` how the cell shows it. ``through`` asks in place of the
-    client's sender (several requests that make one answer); ``stands`` tells of a recorded
-    answer whether it still holds, or is to be asked for anew where that is possible.
+    the answer's sentiment, ``format`` how the cell shows it, ``template`` the prompt before its
+    placeholders were filled. ``through`` asks in place of the client's sender (several requests
+    that make one answer); ``stands`` tells of a recorded answer whether it still holds, or is to
+    be asked for anew where that is possible.
     """
 
     request: Request
@@ -45,6 +46,7 @@ class Asking:
     mode: str | None = None
     judge: str | None = None
     format: str | None = None
+    template: str | None = None
     through: Sender | None = None
     stands: Callable[[Reply], bool] | None = None
 
@@ -148,7 +150,13 @@ class Turns:
         turns = self._conversation(asking.conversation).before(place)
         if not turns or most == 0:
             return asking.request
-        return replace(asking.request, parent=turns[-1].reply.id, history=history(turns, most))
+        earlier = (item for turn in turns for item in turn.attachments)
+        return replace(
+            asking.request,
+            parent=turns[-1].reply.id,
+            history=history(turns, most),
+            attachments=(*asking.request.attachments, *earlier),
+        )
 
     @contextmanager
     def _take(self, asking: Asking) -> Iterator[_Taken]:
@@ -184,7 +192,8 @@ class Turns:
             self._run.add(place, taken.reply.id)
         if asking.conversation is not None:
             self._conversation(asking.conversation).add(
-                Turn(place, request.messages, taken.reply), new=asking.new
+                Turn(place, request.messages, taken.reply, asking.request.attachments),
+                new=asking.new,
             )
 
     def _sender(self, mode: str, asking: Asking, file: DialogueFile) -> Sender:
@@ -299,6 +308,7 @@ class _Recorder:
             resolved=reply.resolved if reply else Resolved(),
             conversation=self._asking.conversation,
             format=self._asking.format,
+            template=self._asking.template,
             cell=self._cell,
             created=self._created.isoformat(timespec="milliseconds"),
             duration=round(time.perf_counter() - self._begun, 3),

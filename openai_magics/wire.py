@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from openai_magics.errors import BadReply, ContentRefused, LengthCut, ServiceError
-from openai_magics.exchange import Reply, Request, Resolved, joined
+from openai_magics.exchange import Message, Reply, Request, Resolved, canonical_json, joined
 from openai_magics.failures import failure
 
 __all__ = [
@@ -31,12 +31,23 @@ __all__ = [
 LIMITS = ("max_completion_tokens", "max_tokens")
 
 
-def body(request: Request, resolved: Resolved, *, stream: bool) -> dict[str, Any]:
-    """Return the JSON body of a request: only what was set is in it."""
+def body(
+    request: Request,
+    resolved: Resolved,
+    parts: Mapping[bytes, Mapping[str, Any]] | None = None,
+    *,
+    stream: bool,
+) -> dict[str, Any]:
+    """Return the JSON body of a request: only what was set is in it.
+
+    *parts* has what goes over the wire for each image, by the canonical JSON of what stands
+    for it in the messages.
+    """
     first = [{"role": "system", "content": resolved.system}] if resolved.system else []
+    messages = [*first, *request.history, *request.messages]
     sent: dict[str, Any] = {
         "model": resolved.model,
-        "messages": [*first, *request.history, *request.messages],
+        "messages": [_wired(message, parts) for message in messages] if parts else messages,
         **resolved.parameters,
     }
     if request.tools:
@@ -47,6 +58,16 @@ def body(request: Request, resolved: Resolved, *, stream: bool) -> dict[str, Any
         sent["stream"] = True
         sent.setdefault("stream_options", {"include_usage": True})
     return sent
+
+
+def _wired(message: Message, parts: Mapping[bytes, Mapping[str, Any]]) -> Message:
+    content = message.get("content")
+    if not isinstance(content, (list, tuple)):
+        return message
+    sent = [
+        parts[canonical_json(part)] if part.get("type") == "image" else part for part in content
+    ]
+    return {**message, "content": sent}
 
 
 def wants_json(request: Request) -> bool:

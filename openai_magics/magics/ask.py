@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from IPython.core.magic import line_cell_magic, magics_class, no_var_expand
 from IPython.core.magic_arguments import magic_arguments
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from openai_magics.exchange import Reply
     from openai_magics.magics.options import AskLine
     from openai_magics.session import Session
+    from openai_magics.turns import Asking
 
 __all__ = ["AskMagics"]
 
@@ -53,32 +54,35 @@ class AskMagics(Family):
 
             %ask What stands out in {{ df.describe() }}?
 
+            %ask What does {{ fig }} show that {{ Out[3] }} does not?
+
+            %ask -i photo.jpg -i before.png What has changed?
+
         ``{{ name }}`` stands for the value of a variable (``In``, ``Out`` and ``Err``, the last
-        exception, too): a DataFrame becomes a bounded table. ``--raw`` sends braces as they are.
+        exception, too): a DataFrame becomes a bounded table, a picture or a figure an image in
+        that place. ``--raw`` sends braces as they are. ``-i`` adds images after the prompt:
+        paths, patterns, folders, URLs or variables.
         """
         name = "%ask" if cell is None else "%%ask"
         typed = options.ask_line(options.parser_of(self.ask), name, line, cell)
         about = self._last_error() if typed.error else None
-        if about is not None:
-            typed = _about(about, typed)
         try:
             if typed.dry_run:
-                self._dry_run(self.session, typed)
+                self._dry_run(self.session, typed, about)
             else:
-                self._ask(self.session, typed)
+                self._ask(self.session, typed, about)
         except BaseException as stop:
             if about is not None:
                 self._unexplained = (stop, about)
             raise
 
-    def _ask(self, session: Session, typed: AskLine) -> None:
+    def _ask(self, session: Session, typed: AskLine, about: BaseException | None) -> None:
         from openai_magics import render
         from openai_magics.client import Listener
         from openai_magics.magics import show
 
         form = typed.format or session.settings.get("format")
-        asking = session.asking(typed.message, typed.options, typed.parameters)
-        asking = replace(asking, format=typed.format)
+        asking = self._asking(session, typed, about)
         streams = typed.stream and session.settings.get("stream") and not typed.quiet
         stage: show.Stage = show.Once() if typed.quiet else show.stage(self.shell, stream=streams)
         listener = Listener(stage.on_text if streams else None, stage.on_notice)
@@ -96,29 +100,30 @@ class AskMagics(Family):
             stage.finish(render.answer(reply, form))
         self._keep(reply, typed.out)
 
-    def _filled(self, template: str) -> str:
-        """Return a prompt with its placeholders filled from the notebook's variables."""
-        if "{{" not in template:
-            return template
-        from openai_magics import prompts, values
+    def _asking(self, session: Session, typed: AskLine, about: BaseException | None) -> Asking:
+        """Return what was typed as a value: placeholders filled, images looked up."""
+        message = typed.message if typed.raw else self.filled(typed.message)
+        template = typed.message if message is not typed.message else None
+        if about is not None:
+            message = _about(about, message)
+        how = typed.options
+        if typed.images:
+            from openai_magics.images.named import named
 
-        names = dict(self.names)
-        if (error := getattr(sys, "last_value", None)) is not None:
-            names["Err"] = error
-        pieces = prompts.fill(template, names)
-        return "".join(values.text_of(value, expression) for expression, value in pieces)
+            how = replace(how, images=named(typed.images, self.names))
+        asking = session.asking(message, how, typed.parameters)
+        return replace(asking, format=typed.format, template=template)
 
     def _keep(self, reply: Reply, out: str | None) -> None:
         self.names["_answer"] = reply
         if out is not None:
             self.names[out] = reply
 
-    def _dry_run(self, session: Session, typed: AskLine) -> None:
+    def _dry_run(self, session: Session, typed: AskLine, about: BaseException | None) -> None:
         from openai_magics import estimate, render
         from openai_magics.magics import show
 
-        asking = session.asking(typed.message, typed.options, typed.parameters)
-        request = session.turns.complete(asking)
+        request = session.turns.complete(self._asking(session, typed, about))
         facts = estimate.facts(request, session.live, recorded=session.is_recorded(request))
         show.Once().finish(render.dry_run(request, facts))
 
@@ -134,7 +139,10 @@ class AskMagics(Family):
         return about if about is not None and error is failure else cast("BaseException", error)
 
 
-def _about(error: BaseException, typed: AskLine) -> AskLine:
+def _about(error: BaseException, message: Any) -> Any:
+    """Return what asks about *error*: its traceback, which is never filled, then the message."""
     from openai_magics import tracebacks
 
-    return replace(typed, message=tracebacks.prompt(error, typed.message))
+    if isinstance(message, str):
+        return tracebacks.prompt(error, message)
+    return [tracebacks.prompt(error, " "), *message]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import sys
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics
@@ -26,6 +27,17 @@ class Family(Magics):
         assert self.shell is not None
         names: dict[str, Any] = self.shell.user_ns
         return names
+
+    def filled(self, template: str) -> Any:
+        """Return a prompt with its placeholders filled: text, or texts and images in order."""
+        if "{{" not in template:
+            return template
+        from openai_magics import prompts
+
+        names = dict(self.names)
+        if (error := getattr(sys, "last_value", None)) is not None:
+            names["Err"] = error
+        return prompts.filled(template, names)
 
     @property
     def session(self) -> Session:

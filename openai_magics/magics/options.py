@@ -73,6 +73,14 @@ ASK_ARGUMENTS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
         ("-f", "--format"),
         {"choices": FORMATS, "help": "how the answer is shown (default: markdown)"},
     ),
+    (
+        ("-i", "--image"),
+        {
+            "action": "append",
+            "metavar": "SRC",
+            "help": "an image after the prompt: path, pattern, folder, URL or variable; repeatable",
+        },
+    ),
     (("-o", "--out"), {"metavar": "NAME", "help": "the variable that gets the reply"}),
     (
         ("--mode",),
@@ -126,6 +134,7 @@ class AskLine:
     parameters: dict[str, Any] = field(default_factory=dict)
     format: str | None = None
     out: str | None = None
+    images: tuple[str, ...] = ()
     raw: bool = False
     dry_run: bool = False
     stream: bool = True
@@ -177,6 +186,7 @@ def ask_line(parser: ArgumentParser, name: str, line: str, cell: str | None = No
         parameters={key: value for key, value in parameters.items() if value is not None},
         format=typed.format,
         out=typed.out,
+        images=tuple(typed.image or ()),
         raw=typed.raw,
         dry_run=typed.dry_run,
         stream=not typed.no_stream,

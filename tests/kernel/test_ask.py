@@ -258,10 +258,11 @@ def test_system(desk: Desk, line: str, system: str) -> None:
         pytest.param("%ask --no-history -- -5 is negative?", "-5 is negative?", id="after --"),
         pytest.param('%ask --no-history "Quoted" it\'s', '"Quoted" it\'s', id="quotes stay"),
         pytest.param(
-            "%%ask --no-history\n$HOME {x} {{y}} \\alpha {!r} %s\n  indented\n\ttab",
-            "$HOME {x} {{y}} \\alpha {!r} %s\n  indented\n\ttab",
+            "%%ask --no-history\n$HOME {x} {y} \\alpha {!r} %s\n  indented\n\ttab",
+            "$HOME {x} {y} \\alpha {!r} %s\n  indented\n\ttab",
             id="braces, dollars, backslashes",
         ),
+        pytest.param("%%ask --no-history --raw\n{{ y }} {{", "{{ y }} {{", id="double braces, raw"),
         pytest.param(
             "%%ask --no-history On the line\nand below", "On the line\nand below", id="both"
         ),
@@ -279,6 +280,51 @@ def test_prompt_is_untouched(desk: Desk, code: str, prompt: str) -> None:
     desk.kernel.ok("x = y = 'expanded'")
     _, sent = desk.asked(code)
     assert sent.said == prompt
+
+
+def test_placeholders(desk: Desk) -> None:
+    """``{{ }}`` is filled from the notebook, on a line as in a cell; the record has both."""
+    desk.kernel.ok("x = {'a': [1, 2]}\nimport pandas as pd\ndf = pd.DataFrame({'n': [7]})")
+    _, sent = desk.asked("%ask --no-history Why {{ x['a'][1] }}, {x}?")
+    assert sent.said == "Why 2, {x}?"
+    _, sent = desk.asked("%%ask --no-history\nWhat is in\n{{ df }}")
+    assert sent.said.endswith("| 0 | 7 |")
+    record = records(desk.file)[-1]
+    assert record["template"] == "What is in\n{{ df }}"
+    assert record["request"]["messages"][0]["content"] == sent.said
+    desk.kernel.run("1 / 0")
+    _, sent = desk.asked("%ask --no-history Explain {{ Err }} after {{ In[1] }}")
+    assert "ZeroDivisionError" in sent.said
+    assert "load_ext openai_magics" in sent.said
+    desk.kernel.run("y_text = '{{ nothing }}'\nraise ValueError(y_text)")
+    _, sent = desk.asked("%ask --no-history --error About {{ x['a'][0] }}:")
+    assert "ValueError: {{ nothing }}" in sent.said
+    assert sent.said.endswith("About 1:")
+    missing = desk.kernel.run("%ask {{ xx }} and {{ dff }}")
+    assert "dff (did you mean df" in missing.error
+    assert "xx" in missing.error
+
+
+def test_images(desk: Desk) -> None:
+    """Figures and pictures in a prompt are images in their place; ``-i`` puts them after it."""
+    desk.kernel.ok(
+        "import matplotlib.pyplot as plt\nfrom PIL import Image\n"
+        "fig, ax = plt.subplots()\nax.plot([1, 3, 2])\nplt.close(fig)\n"
+        "Image.new('L', (8, 9), 5).save('a.png')"
+    )
+    before = desk.kernel.ok("Image.new('L', (30, 20), 128)")
+    number = before.reply["execution_count"]
+    _, sent = desk.asked(f"%%ask --no-history -i a.png -i ax\nIs {{{{ Out[{number}] }}}} grey?")
+    content = sent.json["messages"][0]["content"]
+    kinds = [part.get("text") or part["type"] for part in content]
+    assert kinds == ["Is ", "image_url", " grey?", "image_url", "image_url"]
+    record = records(desk.file)[-1]
+    names = [image["name"] for image in record["request"]["resolved"]["images"]]
+    assert names == [f"Out[{number}]", "a.png", "ax"]
+    dry = desk.kernel.ok("%ask --no-history --dry-run What is {{ fig }}?")
+    assert "tokens (fig)" in dry.text
+    wrong = desk.kernel.run("%ask -i aa.png What is it?")
+    assert "no file 'aa.png' (did you mean 'a.png'?)" in wrong.error
 
 
 def test_base_url(desk: Desk, scripted: ScriptedServer) -> None:

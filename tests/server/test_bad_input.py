@@ -337,7 +337,7 @@ def test_ten_megabytes_of_prompt(scripted: ScriptedServer, way: Way) -> None:
 
 
 @pytest.mark.parametrize("way", BOTH)
-@pytest.mark.parametrize("message", ["", " \n\t", None, 7, ["Hi"], b"Hi"])
+@pytest.mark.parametrize("message", ["", " \n\t", None, 7, ["", " "], {"Hi": 1}, b"Hi"])
 def test_no_prompt(scripted: ScriptedServer, way: Way, message: Any) -> None:
     """An empty prompt, or what is no text, is refused before anything is sent."""
     with pytest.raises(ours.OptionError, match="The prompt is"):

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from openai_magics import estimate, local
-from openai_magics.exchange import Message
+from openai_magics.exchange import AskOptions, Message
 from openai_magics.session import Session
 from tests.unit.making import ask
+from tests.unit.pictures import photograph, saved
 
 HELLO: list[Message] = [{"role": "user", "content": "Hello, how are you today?"}]
 
@@ -83,3 +84,22 @@ def test_facts_where_nothing_can_be_asked(session: Session) -> None:
     facts = estimate.facts(ask("Hello", model="gpt-5.5"), session.live, recorded=False)
     assert facts["model"].startswith("gpt-5.5 (")
     assert "endpoint" not in facts
+
+
+def test_images_are_counted(tmp_path: Path) -> None:
+    """What is sent of each, in pixels, and what it counts; an address is not fetched for it."""
+    saved(tmp_path, "photo.jpg", photograph(3000, 2000))
+    session = Session(model="gpt-4o", api_key="sk-test-0123456789")
+    request = session.asking("Hi", AskOptions(images=["photo.jpg"])).request
+    facts = estimate.facts(request, session.live, recorded=False)
+    line = "3000 x 2000 pixels, sent as 1152 x 768 JPEG, 1105 tokens (photo.jpg)"
+    assert facts["images"] == line
+    assert facts["image tokens"] == "1105"
+    assert (
+        int(facts["prompt tokens"].split()[0 if "about" not in facts["prompt tokens"] else 1])
+        >= 1105
+    )
+    request = session.asking("Hi", AskOptions(images="https://example.org/a.png")).request
+    facts = estimate.facts(request, session.live, recorded=False)
+    assert "not fetched for this" in facts["images"]
+    assert facts["image tokens"] == "0 and those that are not known"

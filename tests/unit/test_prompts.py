@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from openai_magics import prompts, values
 from openai_magics.errors import OptionError
+from tests.unit.pictures import encoded
 
 
 def filled(template: str, **names: Any) -> str:
@@ -118,9 +120,36 @@ def test_a_series_and_an_exception() -> None:
     assert "/" not in text.split("ValueError")[0]
 
 
-def test_an_image_has_no_text() -> None:
-    """A picture is refused by name rather than sent as its repr."""
-    from PIL import Image
+def test_an_image_stays_one_in_its_place() -> None:
+    """A picture, a figure, its axes and a displayed image are images between the texts."""
+    import matplotlib as mpl
 
-    with pytest.raises(OptionError, match="image"):
-        filled("{{ picture }}", picture=Image.new("L", (2, 2)))
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+    import plotly.graph_objects as go
+    from IPython.display import Image as Displayed
+
+    picture = Image.new("L", (2, 2))
+    figure, axes = plt.subplots()
+    plt.close(figure)
+    plot = go.Figure()
+    shown = Displayed(data=encoded(picture, "PNG"))
+    names = {"picture": picture, "figure": figure, "axes": axes, "plot": plot, "shown": shown}
+    for name, value in names.items():
+        before, item, *after = prompts.filled(
+            f"a {{{{ {name} }}}} b {{{{ n }}}}", {name: value, "n": 1}
+        )
+        assert (before, "".join(after)) == ("a ", " b 1"), name
+        assert item.source.name == name
+
+
+def test_text_stays_text() -> None:
+    """Where there is no image the prompt is one text, filled or not."""
+    assert prompts.filled("a {{ n }} b", {"n": 1}) == "a 1 b"
+    assert prompts.filled("a { b", {}) == "a { b"
+
+
+def test_what_cannot_be_an_image_is_named_with_its_placeholder() -> None:
+    """The error of the image says which placeholder it was."""
+    with pytest.raises(OptionError, match=r"\{\{ picture \}\}: The picture is empty"):
+        prompts.filled("{{ picture }}", {"picture": Image.new("L", (0, 2))})

@@ -352,12 +352,21 @@ def test_table() -> None:
 
 
 def test_dry_run() -> None:
-    """Facts first, then each message with its role; parts that are no text as JSON."""
-    request = ask("Hi", history=({"role": "user", "content": [{"type": "text", "text": "é"}]},))
+    """Facts first, then each message with its role; images by name, other parts as JSON."""
+    parts = [
+        {"type": "text", "text": "é"},
+        {"type": "image", "sha256": "0123456789abcdef", "detail": "low"},
+        {"type": "image", "url": "https://example.org/a", "detail": "auto"},
+        {"type": "input_audio", "x": "é"},
+    ]
+    request = ask("Hi", history=({"role": "user", "content": parts},))
     plain: Any = render.dry_run(request, {"model": "m"})[0]["text/plain"]
     assert plain.splitlines() == [
         "What would be sent (nothing was)",
         "model  m",
-        'user   [{"type": "text", "text": "é"}]',
+        "user   é",
+        "[image 0123456789ab, detail low]",
+        "[image https://example.org/a, detail auto]",
+        '{"type": "input_audio", "x": "é"}',
         "user   Hi",
     ]
