@@ -191,19 +191,42 @@ class DialogueFile:
         DialogueDamaged
             A record cannot be parsed.
         """
+        for number, (offset, line) in enumerate(self.lines(), 2):
+            if line.strip():
+                yield number, self._parse(line, offset, number)
+
+    def lines(self, offset: int = 0) -> Iterator[tuple[int, bytes]]:
+        """Yield ``(offset, line)`` of the records from *offset* on, none of them parsed."""
         with self._mutex:
             self._refresh()
             tail = self._tail
         if tail is None or not tail.records:
             return
         with self.path.open("rb") as file:
-            number = 1
-            file.readline()
-            while file.tell() < tail.end:
-                offset, line = file.tell(), file.readline()
-                number += 1
-                if line.strip():
-                    yield number, self._parse(line, offset, number)
+            file.seek(offset)
+            if not offset:
+                offset = len(file.readline())
+            for line in file:
+                if offset >= tail.end:
+                    return
+                yield offset, line
+                offset += len(line)
+
+    def at(self, offset: int) -> dict[str, Any]:
+        """Return the record whose line begins at *offset*, as `lines` gave it.
+
+        Raises
+        ------
+        DialogueDamaged
+            No record begins there any longer, or it cannot be parsed.
+        """
+        try:
+            with self.path.open("rb") as file:
+                file.seek(offset)
+                line = file.readline()
+        except FileNotFoundError:
+            line = b""
+        return self._parse(line, offset)
 
     def _parse(self, line: bytes, offset: int, number: int | None = None) -> dict[str, Any]:
         try:

@@ -20,7 +20,9 @@ from openai_magics.transcript import Transcript
 if TYPE_CHECKING:
     import pandas as pd
 
+    from openai_magics.browse import Browser
     from openai_magics.turns import Turns
+    from openai_magics.verify import Report
 
 __all__ = ["Dialogue"]
 
@@ -45,6 +47,7 @@ class Dialogue:
     def __init__(self, file: Callable[[], DialogueFile], turns: Turns | None = None) -> None:
         self._file = file
         self._turns = turns
+        self._browser: Browser | None = None
 
     @property
     def path(self) -> Path:
@@ -149,6 +152,36 @@ class Dialogue:
     ) -> Exported:
         """Write as `export` does; return what is to be said of it in place of logging it."""
         return exporting.export(self._file(), path, form, wanted)
+
+    def browse(self) -> Browser:
+        """Return all that the file holds, to look through, however long it is."""
+        if self._browser is None:
+            from openai_magics.browse import Browser
+
+            self._browser = Browser(self._file)
+        return self._browser
+
+    def verify(self, *, timeout: float = 600) -> Report:
+        """Run the notebook beside the file in replay, and report what is not as recorded.
+
+        Parameters
+        ----------
+        timeout : float
+            Seconds for one cell.
+
+        Raises
+        ------
+        NotebookNotFound
+            There is no notebook beside the file.
+        ExtraMissing
+            Running notebooks needs the ``verify`` extra.
+        DialogueError
+            The file cannot be read.
+        """
+        from openai_magics.verify import verify
+
+        name = f"{self.path.name.removesuffix('.dialogue.json')}.ipynb"
+        return verify(self.path.with_name(name), timeout=timeout)
 
     def reset(self, conversation: str | None = None, *, file: bool = False) -> Path | None:
         """Forget a conversation, or all, in this run: the next ask begins it anew.

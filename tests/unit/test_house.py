@@ -95,6 +95,8 @@ ROOMS = {
     "ask_cells": "errors exchange",
     "export": "chains chat_lines dialogue errors frames transcript",
     "export_notebook": "ask_cells chains dialogue disk errors exchange render transcript",
+    "lineage": "exchange wire",
+    "browse": "chains dialogue errors exchange frames lineage",
     "views": "chains dialogue errors exchange export frames transcript",
     "status": "errors notebook render",
     "rerun": "errors",
@@ -144,7 +146,7 @@ LATER = {
     "prompts": "images.attached values",
     "session": "images.attached panels sentiment",
     "verify_command": "repair verify",
-    "views": "summaries",
+    "views": "browse summaries verify",
     "warm": "local magics.show sentiment",
 }
 """A room → the rooms that it may import besides, inside its functions, at first use."""
