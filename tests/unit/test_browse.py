@@ -180,5 +180,5 @@ def test_verify_runs_the_notebook_beside_the_file(talk: Talk) -> None:
     """Without one, that is said."""
     from openai_magics.errors import NotebookNotFound
 
-    with pytest.raises(NotebookNotFound, match="talk.ipynb"):
+    with pytest.raises(NotebookNotFound, match=r"talk\.ipynb"):
         talk.dialogue.verify()

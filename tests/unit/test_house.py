@@ -86,6 +86,7 @@ ROOMS = {
     "notebook": "cells contents errors",
     # looking at it
     "render": "errors exchange",
+    "charts": "render",
     "markdown": "render transcript",
     "frames": "exchange",
     "chains": "errors exchange",
