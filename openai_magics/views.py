@@ -97,7 +97,7 @@ class Dialogue:
         """Return requests, tokens and cost by groups (see `openai_magics.summaries.usage_frame`)."""
         from openai_magics import summaries
 
-        return summaries.usage_frame(self.exchanges(whole=whole), by)
+        return summaries.usage_frame(self if whole else self.exchanges(), by)
 
     def show(self, conversation: str | None = None, *, whole: bool = False) -> Transcript:
         """Return one conversation, or all, to read as they now stand.

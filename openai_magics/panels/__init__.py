@@ -22,6 +22,7 @@ __all__ = ["PANELS", "panel"]
 
 PANELS = {
     "chat": ("chat", "ChatPanel"),
+    "dialogue": ("dialogue", "DialoguePanel"),
 }
 """A panel → its room here, and the class in it."""
 

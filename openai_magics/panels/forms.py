@@ -1,0 +1,212 @@
+"""What the panels made of forms share: work in the background, what is said of it, safe texts.
+
+Their state is in Python: `FormPanel.draw` brings the widgets up to it, so that every view
+shows the same, and what a widget tells is one call of a method that a test can make too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import logging
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from openai_magics import render
+from openai_magics.errors import Interrupted, MagicsError
+from openai_magics.panels.base import Panel
+from openai_magics.panels.worker import Job
+
+if TYPE_CHECKING:
+    from ipywidgets import Widget
+
+    from openai_magics.session import Session
+
+__all__ = ["FormPanel", "bar", "button", "facts", "html_box", "note", "text"]
+
+log = logging.getLogger("openai_magics")
+
+LONGEST = 100_000
+"""Characters of one text that a panel shows; the dialogue file has all of it."""
+
+
+class FormPanel(Panel):
+    """A panel composed of widgets."""
+
+    def __init__(self, session: Session, number: int = 0) -> None:
+        super().__init__(session, number)
+        self.said: tuple[str, str] = ("", "")
+        """What is told below the form, and how: ``""``, ``"warn"`` or ``"wrong"``."""
+        self.jobs: list[Job] = []
+        self._drawing = False
+
+    def build(self) -> Widget:
+        """Make the widgets once; what they show is `draw`'s."""
+        import ipywidgets
+
+        self._note = html_box()
+        root = ipywidgets.VBox([*self.compose(), self._note], model_id=self.model_id)
+        root.add_class("oai-form").add_class(f"oai-{self.name}")
+        self._widget = root
+        self.redraw()
+        self.opened()
+        return root
+
+    @abstractmethod
+    def compose(self) -> Sequence[Widget]:
+        """Return the widgets, top to bottom."""
+
+    @abstractmethod
+    def draw(self) -> None:
+        """Bring the widgets up to the state."""
+
+    def opened(self) -> None:
+        """Begin what a shown panel begins with."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is going on."""
+        return any(not job.done.is_set() for job in self.jobs)
+
+    def tell(self, said: str, how: str = "") -> None:
+        """Say something below the form, in all views."""
+        with self.lock:
+            self.said = said, how
+            self.redraw()
+
+    def redraw(self) -> None:
+        """Show the state, if there is something to show it in."""
+        with self.lock:
+            if self._widget is None:
+                return
+            self._drawing = True
+            try:
+                self._note.value = note(*self.said)
+                self.draw()
+            finally:
+                self._drawing = False
+
+    def run(self, what: str, work: Callable[[Job], Any], then: Callable[[Any], str | None]) -> Job:
+        """Do something in the background.
+
+        Parameters
+        ----------
+        what : str
+            Is told while it goes on.
+        work : callable
+            As `Worker.start` takes it.
+        then : callable
+            Takes its result into the state; what it returns is told.
+        """
+
+        def ended(result: Any, error: BaseException | None) -> None:
+            with self.lock:
+                self.jobs = [other for other in self.jobs if other is not job]
+                how = ""
+                if error is None:
+                    try:
+                        said = then(result) or ""
+                    except Exception as problem:  # noqa: BLE001 - it is shown
+                        said, how = problem_of(problem), "wrong"
+                else:
+                    said, how = problem_of(error), "wrong"
+                if isinstance(error, (asyncio.CancelledError, Interrupted)):
+                    how = "warn"
+                self.said = said, how
+                self.redraw()
+
+        with self.lock:
+            job = self.worker.start(work, ended)
+            if not job.done.is_set():
+                self.jobs.append(job)
+            self.tell(what)
+        return job
+
+    def stop(self) -> None:
+        """Stop what is going on."""
+        with self.lock:
+            for job in self.jobs:
+                job.stop()
+
+    def when(self, widget: Widget, names: str | Sequence[str], act: Callable[[], Any]) -> None:
+        """Act when a person changed a widget; what fails is shown here, not in a log."""
+
+        def changed(_: Any) -> None:
+            if not self._drawing:
+                self.safely(act)
+
+        widget.observe(changed, names)
+
+    def safely(self, act: Callable[[], Any]) -> None:
+        """Act under the lock, and show what fails."""
+        with self.lock:
+            try:
+                act()
+            except Exception as error:  # noqa: BLE001 - a callback's error would be seen by nobody
+                self.tell(problem_of(error), "wrong")
+
+    def button(self, label: str, act: Callable[[], Any], **more: Any) -> Any:
+        """Return a button that acts."""
+        made = button(label, **more)
+        made.on_click(lambda _: self.safely(act))
+        return made
+
+
+def problem_of(error: BaseException) -> str:
+    """Return what is told of a failure."""
+    if isinstance(error, asyncio.CancelledError):
+        return "Stopped."
+    if isinstance(error, (MagicsError, Interrupted)):
+        return str(error)
+    log.error("A panel's work failed.", exc_info=error)
+    return f"{type(error).__name__}: {error}"
+
+
+def note(said: str, how: str = "") -> str:
+    """Return a line that screen readers read out when it appears."""
+    if not said:
+        return ""
+    role = "alert" if how else "status"
+    kind = f" oai-{how}" if how else ""
+    return f'<div class="oai-note{kind}" role="{role}" dir="auto">{text(said)}</div>'
+
+
+def text(said: str, longest: int = LONGEST) -> str:
+    """Return a text as HTML in which nothing is active, and what was left out of it."""
+    shown = html.escape(render.printable(said[:longest]))
+    if len(said) <= longest:
+        return shown
+    return f"{shown}… <em>({len(said) - longest:,} more characters: see the dialogue file)</em>"
+
+
+def facts(rows: Sequence[tuple[str, str]]) -> str:
+    """Return names and values as a table."""
+    body = "".join(
+        f'<tr><th scope="row">{text(name)}</th><td dir="auto">{text(value)}</td></tr>'
+        for name, value in rows
+    )
+    return f'<table class="oai-facts">{body}</table>'
+
+
+def html_box() -> Any:
+    """Return a widget for HTML that this package made."""
+    import ipywidgets
+
+    made = ipywidgets.HTML()
+    made.layout.width = "100%"
+    return made
+
+
+def button(label: str, **more: Any) -> Any:
+    """Return a button."""
+    import ipywidgets
+
+    return ipywidgets.Button(description=label, **more)
+
+
+def bar(*widgets: Any) -> Any:
+    """Return widgets beside one another, in as many lines as they need."""
+    import ipywidgets
+
+    return ipywidgets.Box(widgets).add_class("oai-bar")
