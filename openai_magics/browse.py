@@ -19,7 +19,7 @@ from openai_magics.dialogue import DialogueFile
 from openai_magics.errors import DialogueDamaged
 from openai_magics.exchange import Exchange
 from openai_magics.frames import words
-from openai_magics.lineage import Lineage, turns_before
+from openai_magics.sent import Lineage, turns_before
 
 __all__ = ["Browser", "Pattern", "Summary"]
 

@@ -18,6 +18,7 @@ LEFT, RIGHT, TOP, BOTTOM = 54, 10, 10, 26
 COLOURS = ("#4c78a8", "#f58518", "#54a24b", "#b279a2", "#e45756", "#72b7b2", "#9d755d")
 """Told apart on white and on black; what is beyond them goes in together."""
 OTHERS = "others"
+WIDEST = 80
 
 
 def bars(labels: Sequence[str], series: Mapping[str, Sequence[float]], title: str) -> str:
@@ -35,7 +36,7 @@ def bars(labels: Sequence[str], series: Mapping[str, Sequence[float]], title: st
     series = _few(series)
     tops = [sum(values[at] for values in series.values()) for at in range(len(labels))]
     scale = _Scale(0.0, max(tops, default=0.0))
-    step = (WIDTH - LEFT - RIGHT) / max(len(labels), 1)
+    step = min(WIDEST, (WIDTH - LEFT - RIGHT) / max(len(labels), 1))
     drawn = [scale.lines()]
     for at, label in enumerate(labels):
         x, base = LEFT + at * step, 0.0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from openai_magics.browse import Browser, Pattern, Summary
 from openai_magics.errors import MagicsError
 from openai_magics.panels import record
-from openai_magics.panels.forms import FormPanel, bar, facts, html_box, text
+from openai_magics.panels.forms import FormPanel, bar, chosen, facts, html_box, offer, text
 from openai_magics.panels.lines import (
     FINDINGS,
     LINEAGE,
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
     from ipywidgets import Widget
 
     from openai_magics.exchange import Exchange
-    from openai_magics.lineage import Lineage
     from openai_magics.panels.worker import Job
+    from openai_magics.sent import Lineage
     from openai_magics.session import Session
     from openai_magics.verify import Report
 
 __all__ = ["DialoguePanel"]
 
 PAGE = 50
-ANY, ALONE = "any", "(none)"
+ALONE = "(none)"
 
 
 class DialoguePanel(FormPanel):
@@ -146,7 +146,10 @@ class DialoguePanel(FormPanel):
 
         wide = {"description_width": "initial"}
         self._text = w.Text(
-            description="Search", placeholder="in requests and replies", continuous_update=False
+            description="Search",
+            placeholder="in requests and replies",
+            continuous_update=False,
+            style=wide,
         )
         self._conversation = w.Dropdown(description="Conversation", style=wide)
         self._kind = w.Dropdown(description="Kind", style=wide)
@@ -195,12 +198,12 @@ class DialoguePanel(FormPanel):
 
     def _wanted(self) -> None:
         alone = self._conversation.value == ALONE
-        chosen = {
-            "conversation": "" if alone else _chosen(self._conversation.value),
-            "kind": _chosen(self._kind.value),
-            "model": _chosen(self._model.value),
+        wanted = {
+            "conversation": "" if alone else chosen(self._conversation.value),
+            "kind": chosen(self._kind.value),
+            "model": chosen(self._model.value),
         }
-        self.look(Pattern(**chosen, text=self._text.value))
+        self.look(Pattern(**wanted, text=self._text.value))
 
     def draw(self) -> None:
         """Bring the widgets up to the state."""
@@ -208,11 +211,11 @@ class DialoguePanel(FormPanel):
         wanted = self.pattern
         named = [(name or ALONE, name or ALONE) for name in conversations]
         conversation = ALONE if wanted.conversation == "" else wanted.conversation
-        _offer(self._conversation, named, conversation)
-        _offer(self._kind, [(name, name) for name in kinds], wanted.kind)
-        _offer(self._model, [(name, name) for name in models], wanted.model)
-        chosen = self.chosen.id if self.chosen is not None else ""
-        put(self._table, map(record_row, self.shown), chosen)
+        offer(self._conversation, named, conversation)
+        offer(self._kind, [(name, name) for name in kinds], wanted.kind)
+        offer(self._model, [(name, name) for name in models], wanted.model)
+        selected = self.chosen.id if self.chosen is not None else ""
+        put(self._table, map(record_row, self.shown), selected)
         self._place.value = text(self._position())
         self._newer.disabled = self.at == 0
         self._older.disabled = self.at + PAGE >= len(self.rows)
@@ -285,17 +288,3 @@ class DialoguePanel(FormPanel):
         return f"<p>{text(head)}</p>" + (
             as_html(RECORDS, map(record_row, newest)) if newest else ""
         )
-
-
-def _chosen(value: str | None) -> str | None:
-    return None if value == ANY else value
-
-
-def _offer(widget: Any, named: list[tuple[str, str]], value: str | None) -> None:
-    """Give a Dropdown its options, and choose one; a chosen one that is gone stays there."""
-    options = [(ANY, ANY), *named]
-    if value is not None and value not in {held for _, held in options}:
-        options.append((value, value))
-    if tuple(widget.options) != tuple(options):
-        widget.options = options
-    widget.value = ANY if value is None else value

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
     from openai_magics.session import Session
 
-__all__ = ["FormPanel", "bar", "button", "facts", "html_box", "note", "text"]
+__all__ = ["FormPanel", "bar", "button", "chosen", "facts", "html_box", "note", "offer", "text"]
 
 log = logging.getLogger("openai_magics")
 
+ANY = "any"
 LONGEST = 100_000
 """Characters of one text that a panel shows; the dialogue file has all of it."""
 
@@ -210,3 +211,18 @@ def bar(*widgets: Any) -> Any:
     import ipywidgets
 
     return ipywidgets.Box(widgets).add_class("oai-bar")
+
+
+def chosen(value: str | None) -> str | None:
+    """Return what a Dropdown of `offer` says: ``None`` for any."""
+    return None if value == ANY else value
+
+
+def offer(widget: Any, named: list[tuple[str, str]], value: str | None) -> None:
+    """Give a Dropdown its options, and choose one; a chosen one that is gone stays there."""
+    options = [(ANY, ANY), *named]
+    if value is not None and value not in {held for _, held in options}:
+        options.append((value, value))
+    if tuple(widget.options) != tuple(options):
+        widget.options = options
+    widget.value = ANY if value is None else value

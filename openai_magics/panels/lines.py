@@ -10,7 +10,7 @@ from openai_magics.panels.table import Column, Row
 if TYPE_CHECKING:
     from openai_magics.browse import Summary
     from openai_magics.exchange import Exchange
-    from openai_magics.lineage import Lineage
+    from openai_magics.sent import Lineage
     from openai_magics.verify import Report
 
 __all__ = ["FINDINGS", "LINEAGE", "RECORDS", "finding_rows", "kin_rows", "record_row", "verdict"]

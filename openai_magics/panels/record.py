@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from openai_magics.exchange import Exchange
-from openai_magics.lineage import Lineage, as_sent, parts
 from openai_magics.panels.forms import facts, text
+from openai_magics.sent import Lineage, as_sent, parts
 
 __all__ = ["cell_of", "page"]
 

@@ -107,11 +107,16 @@ def _short(text: str) -> str:
 
 def as_html(columns: Sequence[Column], rows: Iterable[Row]) -> str:
     """Return the rows as a plain table of HTML, for a notebook without a kernel."""
-    head = "".join(f"<th>{html.escape(column.label)}</th>" for column in columns)
+    styles = [f'style="text-align: {column.align or "left"}"' for column in columns]
+    head = "".join(
+        f"<th {style}>{html.escape(column.label)}</th>"
+        for column, style in zip(columns, styles, strict=True)
+    )
     body = "".join(
         "<tr>"
         + "".join(
-            f'<td style="text-align: left">{html.escape(_short(text))}</td>' for text in row.cells
+            f"<td {style}>{html.escape(_short(text))}</td>"
+            for text, style in zip(row.cells, styles, strict=True)
         )
         + "</tr>"
         for row in rows

@@ -17,10 +17,10 @@ DAYS = 60
 """Days in the chart at most, the latest."""
 COLUMNS = (
     Column("model", "model"),
-    Column("requests", "requests"),
-    Column("in", "prompt tokens"),
-    Column("out", "completion tokens"),
-    Column("cost", "cost (USD)"),
+    Column("requests", "requests", "right"),
+    Column("in", "prompt tokens", "right"),
+    Column("out", "completion tokens", "right"),
+    Column("cost", "cost (USD)", "right"),
 )
 
 

@@ -10,7 +10,7 @@ import pytest
 from openai_magics.browse import Browser, Pattern
 from openai_magics.errors import DialogueDamaged, Unreachable
 from openai_magics.failures import to_record
-from openai_magics.lineage import as_sent, parts
+from openai_magics.sent import as_sent, parts
 from tests.unit.dialogues import HOSTILE, Talk, hostile
 
 
