@@ -130,7 +130,10 @@ def _replaced(text: str, key: Secret) -> str:
 
 def _without(text: str, key: Secret) -> str:
     """Return *text* without the key, also where it ends in the midst of it."""
-    text, value = _replaced(text, key), _worth_hiding(key)
+    value = _worth_hiding(key)
+    if value[:TELLING] not in text:  # so it is as a rule
+        return text
+    text = _replaced(text, key)
     for length in range(len(value) - 1, TELLING - 1, -1):
         if text.endswith(value[:length]):
             return text[:-length] + HIDDEN
@@ -148,7 +151,7 @@ def hidden(value: Any, key: Secret) -> Any:
     if isinstance(value, Reply):
         said = ("text", "refusal", "tool_calls", "finish_reason", "payload", "usage")
         served = ("model", "response_id", "system_fingerprint")
-        return replace(
-            value, **{name: hidden(getattr(value, name), key) for name in (*said, *served)}
-        )
+        values = {name: getattr(value, name) for name in (*said, *served)}
+        changed = {name: safe for name, own in values.items() if (safe := hidden(own, key)) != own}
+        return replace(value, **changed) if changed else value
     return value

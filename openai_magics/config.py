@@ -186,17 +186,16 @@ class Settings:
         setting = SETTINGS[name]
         if name == "mode" and os.environ.get(setting.environment) == "replay":
             return "replay", f"the environment ({setting.environment})"
-        for value, source in (
-            (option, "the option"),
-            (self.arguments.get(name), "Session"),
-            (self.notebook.get(name), f"%config OpenAIMagics.{name}"),
-            (
-                os.environ.get(setting.environment) or None,
-                f"the environment ({setting.environment})",
-            ),
-        ):
-            if value is not None:
-                return self.check(name, value, source), source
+        if option is not None:
+            return self.check(name, option, "the option"), "the option"
+        if (value := self.arguments.get(name)) is not None:
+            return self.check(name, value, "Session"), "Session"
+        if (value := self.notebook.get(name)) is not None:
+            source = f"%config OpenAIMagics.{name}"
+            return self.check(name, value, source), source
+        if value := os.environ.get(setting.environment):
+            source = f"the environment ({setting.environment})"
+            return self.check(name, value, source), source
         for source, values in self._from_files():
             if values.get(name) is not None:
                 return self.check(name, values[name], source), source

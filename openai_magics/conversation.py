@@ -68,11 +68,13 @@ class Conversation:
         self.turns = [turn for turn in self.turns if not _stale(turn, place)]
 
     def _position(self, place: Place) -> int:
-        own = [n for n, turn in enumerate(self.turns) if turn.place == place]
-        if own and place.cell is not None:
+        if place.cell is None:
+            return len(self.turns)
+        of_cell = [n for n, turn in enumerate(self.turns) if turn.place.cell == place.cell]
+        own = [n for n in of_cell if self.turns[n].place.execution == place.execution]
+        if own:
             return own[-1] + 1
-        stale = [n for n, turn in enumerate(self.turns) if _stale(turn, place)]
-        return stale[0] if stale else len(self.turns)
+        return of_cell[0] if of_cell else len(self.turns)
 
 
 def _stale(turn: Turn, place: Place) -> bool:

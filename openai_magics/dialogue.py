@@ -30,14 +30,14 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from openai_magics.disk import locked, opened, overwrite, stamp, sync_folder
+from openai_magics.disk import line_at, locked, opened, overwrite, stamp, sync_folder
 from openai_magics.errors import (
     DialogueDamaged,
     DialogueError,
     DialogueUnwritable,
     OptionError,
 )
-from openai_magics.exchange import Exchange
+from openai_magics.exchange import Exchange, Request
 from openai_magics.scan import CLOSING, Tail, begin, header, key, scan, slot
 
 __all__ = ["DialogueFile", "record_line"]
@@ -115,8 +115,13 @@ class DialogueFile:
             on_file = {n for n in range(most + 1) if key(fingerprint, n) in self._index}
             return sorted(on_file | waiting)
 
-    def get(self, fingerprint: str, occurrence: int) -> Exchange | None:
+    def get(
+        self, fingerprint: str, occurrence: int, request: Request | None = None
+    ) -> Exchange | None:
         """Return the answer of a slot: its last record, or ``None``.
+
+        Where the *request* of that fingerprint is given, it need not be hashed again to see
+        that the record is as it was written.
 
         Raises
         ------
@@ -132,17 +137,12 @@ class DialogueFile:
             offset = self._index.get(key(fingerprint, occurrence))
             if offset is None:
                 return None
-            try:
-                with self.path.open("rb") as file:
-                    file.seek(offset)
-                    line = file.readline()
-            except FileNotFoundError:
-                line = b""
+            line = line_at(self.path, offset)
             if slot(line) != key(fingerprint, occurrence):
                 # Somebody wrote into the file in place: what is known of it is void.
                 self._forget()
-                return self.get(fingerprint, occurrence)
-            return self._exchange(self._parse(line, offset), offset)
+                return self.get(fingerprint, occurrence, request)
+            return self._exchange(self._parse(line, offset), offset, like=request)
 
     def append(self, *exchanges: Exchange) -> None:
         """Add records at the end, all of them with one write and one ``fsync``.
@@ -237,10 +237,14 @@ class DialogueFile:
         return dict(record)
 
     def _exchange(
-        self, record: dict[str, Any], offset: int = 0, number: int | None = None
+        self,
+        record: dict[str, Any],
+        offset: int = 0,
+        number: int | None = None,
+        like: Request | None = None,
     ) -> Exchange:
         try:
-            exchange = Exchange.from_record(record)
+            exchange = Exchange.from_record(record, like)
             same = (exchange.fingerprint, exchange.id) == (record["fingerprint"], record["id"])
         except (KeyError, TypeError, ValueError, AttributeError, OptionError) as error:
             number = number or self._line_of(offset)

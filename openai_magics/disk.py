@@ -16,8 +16,10 @@ from typing import Any, BinaryIO, cast
 
 from openai_magics.errors import DialogueUnwritable
 
-__all__ = ["locked", "opened", "overwrite", "stamp", "sync_folder"]
+__all__ = ["line_at", "locked", "opened", "overwrite", "stamp", "sync_folder"]
 
+BLOCK = 4096
+"""Bytes: few records are longer."""
 PATIENCE = 30.0
 """Seconds to wait for another process that holds the file."""
 
@@ -25,6 +27,25 @@ PATIENCE = 30.0
 def stamp(status: os.stat_result) -> tuple[int, int, int]:
     """Return what tells one state of a file from another: inode, size, time of change."""
     return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def line_at(path: Path, offset: int) -> bytes:
+    """Return the line that begins at *offset*; empty where there is no file."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    except FileNotFoundError:
+        return b""
+    try:
+        os.lseek(descriptor, offset, os.SEEK_SET)
+        parts: list[bytes] = []
+        while part := os.read(descriptor, BLOCK if not parts else 64 * BLOCK):
+            whole = part.find(b"\n") + 1
+            parts.append(part[:whole] if whole else part)
+            if whole:
+                break
+        return b"".join(parts)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

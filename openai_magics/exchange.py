@@ -20,7 +20,7 @@ Any tool can compute both from a record of the dialogue file.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -315,9 +315,19 @@ class Exchange:
     @cached_property
     def answer(self) -> Reply | None:
         """The reply with the record's own fields filled in, as `Session` gives it."""
+        return self.answered()
+
+    def answered(self, *, replayed: bool = False) -> Reply | None:
+        """Return `answer`, which says whether it is *replayed*."""
         if self.reply is None:
             return None
-        return replace(self.reply, resolved=self.resolved, fingerprint=self.fingerprint, id=self.id)
+        return replace(
+            self.reply,
+            resolved=self.resolved,
+            fingerprint=self.fingerprint,
+            id=self.id,
+            replayed=replayed,
+        )
 
     def to_record(self) -> dict[str, Any]:
         """Return the record as plain values, in the order in which its line is written."""
@@ -354,8 +364,10 @@ class Exchange:
         return _merged(record, self.extra)
 
     @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> Exchange:
+    def from_record(cls, record: Mapping[str, Any], like: Request | None = None) -> Exchange:
         """Return the exchange of a record; fields that are missing take their defaults.
+
+        Where the record's request is *like* one at hand, it is that one: it knows its hash.
 
         Raises
         ------
@@ -371,6 +383,8 @@ class Exchange:
             occurrence=record.get("occurrence") or 0,
             **{name: asked.get(name) for name in SAID_PLAINLY},
         )
+        if like is not None and like == request:
+            request = like
         resolved = Resolved(**_known(asked.get("resolved") or {}, RECORD["request"]["resolved"]))
         answered = record.get("reply")
         cost = record.get("cost")
@@ -415,7 +429,7 @@ def record_id(
 
 
 def _plain(value: Resolved) -> dict[str, Any]:
-    plain = {item.name: getattr(value, item.name) for item in fields(value)}
+    plain = dict(vars(value))
     if not value.images:
         del plain["images"]
     return plain

@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Protocol
 
 from openai_magics import failures
@@ -56,7 +55,7 @@ class Replay:
         ServiceError
             What is recorded is a failure that would happen again.
         """
-        exchange = self.dialogue.get(request.fingerprint, request.occurrence)
+        exchange = self.dialogue.get(request.fingerprint, request.occurrence, request)
         if exchange is None and (exchange := redrawn(request, self.dialogue)) is not None:
             log.warning(
                 "A figure is drawn otherwise here than it was when it was recorded (another version "
@@ -65,7 +64,7 @@ class Replay:
         if exchange is None:
             return None
         _used[exchange.id] = None
-        reply = exchange.answer and replace(exchange.answer, replayed=True)
+        reply = exchange.answered(replayed=True)
         if exchange.error is not None:
             problem = failures.from_record(exchange.error)
             problem.reply, problem.replayed = reply, True

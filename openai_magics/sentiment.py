@@ -36,6 +36,7 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from string import punctuation
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def determine(text: str) -> Sentiment | None:
 def _sentiment(sentences: Iterable[str], analyzer: SentimentIntensityAnalyzer) -> Sentiment:
     scores = []
     for sentence in sentences:
-        compound = analyzer.polarity_scores(sentence)["compound"]
+        compound = _score(sentence, analyzer)
         # The number of a list or a lone rule is no neutral sentence.
         if compound or _WORD.search(sentence):
             scores.append(compound)
@@ -235,6 +236,33 @@ def _english() -> SentimentIntensityAnalyzer | None:
     except ImportError:
         return None
     return SentimentIntensityAnalyzer()
+
+
+@cache
+def _plain_english() -> tuple[SentimentIntensityAnalyzer, frozenset[str], frozenset[str]]:
+    """Return VADER without its phrases; the words they begin with; all words that tell something."""
+    from vader import SentimentIntensityAnalyzer
+
+    english = _english()
+    assert english is not None
+    openings = frozenset(phrase.split()[0] for phrase in (*english.multiword, *english.idioms))
+    plain = SentimentIntensityAnalyzer(multiword={}, idioms={})
+    return plain, openings, openings | frozenset(english.lexicon)
+
+
+def _score(sentence: str, analyzer: SentimentIntensityAnalyzer) -> float:
+    """Return what VADER scores, without the work (nearly all) that cannot change it."""
+    if analyzer is _english() and sentence.isascii():
+        tokens = sentence.lower().split()
+        words = [token.strip(punctuation) for token in tokens]
+        plain, openings, telling = _plain_english()
+        # A token of punctuation alone may be a smiley, or hold one.
+        if all(words) and telling.isdisjoint((*tokens, *words)):
+            return 0.0
+        if openings.isdisjoint((*tokens, *words)):
+            analyzer = plain
+    score: float = analyzer.polarity_scores(sentence)["compound"]
+    return score
 
 
 # -------------------------------------------------------------------------------- Russian

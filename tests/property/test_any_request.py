@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openai_magics.canonical import canonical_json, joined
+from openai_magics.canonical import CANONICAL, _normal, canonical_json, joined
 from openai_magics.dialogue import record_line
 from openai_magics.exchange import Exchange, Reply, Request
 from tests.property.strategies import odd, plain, quick, shuffled
@@ -60,6 +60,25 @@ def test_canonical_json_is_json(value: Any) -> None:
     assert canonical_json(json.loads(written)) == written
     assert canonical_json(json.loads(json.dumps(value))) == written
     assert b"\n" not in written
+
+
+numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+keyed = st.dictionaries(
+    odd | st.sampled_from(["1", "-2.5", "1e-07", "true", "null"]) | numbers | st.booleans(),
+    plain | numbers | st.sampled_from(["1.0", '"3":', "-0.0"]),
+    max_size=4,
+)
+
+
+@quick
+@given(keyed)
+def test_the_short_way_gives_the_same(value: Any) -> None:
+    """What is written at once is what writing it piece by piece gives, whatever the keys."""
+    try:
+        expected = CANONICAL.encode(_normal(value)).encode("utf-8", "backslashreplace")
+    except TypeError:  # keys that cannot be sorted
+        return
+    assert canonical_json(value) == expected
 
 
 @quick

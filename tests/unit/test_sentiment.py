@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 import threading
@@ -284,3 +285,32 @@ def test_any_text(text: str) -> None:
     found = determine(text)
     assert found in SENTIMENTS
     assert determine(text) == found
+
+
+def test_what_is_skipped_would_change_nothing() -> None:
+    """Whether a sentence is given to VADER, and with its phrases or not, its score is VADER's."""
+    english = sentiment._english()
+    assert english is not None
+    phrases = sorted({*english.multiword, *english.idioms, *english.special_cases})
+    words = [
+        *sorted(english.lexicon)[::40],
+        "the",
+        "moon",
+        "is",
+        "of",
+        "very",
+        "not",
+        "no",
+        "but",
+        "least",
+        "kind",
+    ]
+    chance = random.Random(3)
+    pools = [words, words[-10:], [*phrases, *words[-10:]]]
+    forms = [str, str.upper, str.title, lambda text: f"({text})", lambda text: f"{text} :),"]
+    ends = ["", ".", "?!", "!!", " ❤️"]
+    for _ in range(3000):
+        pool = chance.choice(pools)
+        said = " ".join(chance.choice(pool) for _ in range(chance.randint(1, 7)))
+        said = chance.choice(forms)(said) + chance.choice(ends)
+        assert sentiment._score(said, english) == english.polarity_scores(said)["compound"], said
