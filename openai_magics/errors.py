@@ -10,6 +10,8 @@
     │   ├── DialogueDamaged       a line of it cannot be read
     │   ├── DialogueTooNew        written by a newer version of the format
     │   └── DialogueUnwritable    read-only, a folder, a full disk
+    ├── AssistantsError           the file of assistants
+    │   └── AssistantsDamaged     a line of it cannot be read
     ├── ReplayMiss                nothing recorded for this request, and asking live is not allowed
     ├── NotConnected              no model can be reached from here
     │   ├── KeyMissing            the service wants a key and none is set
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccessRefused",
+    "AssistantsDamaged",
+    "AssistantsError",
     "BadReply",
     "ContentRefused",
     "ContextTooLong",
@@ -143,6 +147,29 @@ class DialogueTooNew(DialogueError):
 
 class DialogueUnwritable(DialogueError):
     """The dialogue file cannot be written."""
+
+
+class AssistantsError(MagicsError):
+    """The file of assistants at ``path`` cannot be used."""
+
+    def __init__(self, path: Path | str, problem: str, remedy: str = "") -> None:
+        super().__init__(problem, remedy)
+        self.args = (path, problem, remedy)
+        self.path = Path(path)
+
+
+class AssistantsDamaged(AssistantsError):
+    """A line of the file of assistants cannot be read; ``line`` counts from 1."""
+
+    def __init__(self, path: Path | str, line: int, what: str) -> None:
+        super().__init__(
+            path,
+            f"{path}, line {line}: {what}.",
+            "Nothing was changed. Mend that line, or move the file out of the way.",
+        )
+        self.args = (path, line, what)
+        self.line = line
+        self.what = what
 
 
 class ReplayMiss(MagicsError):

@@ -284,8 +284,10 @@ class Exchange:
     ``occurrence`` is ``None`` where the record must never be replayed (a failure of the
     moment, an answer cut off). ``error`` is ``{"type", "problem", "remedy", "status",
     "code"}``. ``template`` is the prompt as it was typed, where placeholders were filled in
-    it: the request holds what they became. ``created`` is UTC in ISO 8601, ``duration`` seconds. ``extra`` keeps fields
-    of a newer version of the format, in the shape of the record.
+    it: the request holds what they became. ``assistant`` is whose set-up the request has
+    (``name, id, version``); the field is written where there is one. ``created`` is UTC in
+    ISO 8601, ``duration`` seconds. ``extra`` keeps fields of a newer version of the format,
+    in the shape of the record.
     """
 
     request: Request
@@ -297,6 +299,7 @@ class Exchange:
     cell: str | None = None
     format: str | None = None
     template: str | None = None
+    assistant: Mapping[str, str] | None = None
     created: str = ""
     duration: float | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -361,6 +364,8 @@ class Exchange:
             "created": self.created,
             "duration": self.duration,
         }
+        if self.assistant is not None:
+            record["assistant"] = dict(self.assistant)
         return _merged(record, self.extra)
 
     @classmethod
@@ -409,6 +414,7 @@ class Exchange:
             cell=record.get("cell"),
             format=record.get("format"),
             template=record.get("template"),
+            assistant=record.get("assistant"),
             created=record.get("created") or "",
             duration=record.get("duration"),
             extra=_unknown(record, RECORD),
@@ -463,4 +469,6 @@ def _merged(values: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, An
     return {**values, **extra, **inner}
 
 
-RECORD = Exchange(Request(), Reply(), resolved=Resolved(images=({},)), template="").to_record()
+RECORD = Exchange(
+    Request(), Reply(), resolved=Resolved(images=({},)), template="", assistant={}
+).to_record()

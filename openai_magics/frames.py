@@ -28,6 +28,7 @@ DIALOGUE = (
     "sentiment",
     "finish_reason",
     "error",
+    "assistant_name",
     "fingerprint",
     "occurrence",
     "id",
@@ -57,8 +58,8 @@ def dialogue_frame(exchanges: Iterable[Exchange]) -> pd.DataFrame:
 
     Columns: ``kind, conversation, cell``; the texts by role ``system, user, assistant``;
     ``model, endpoint`` that answered; ``prompt_tokens, completion_tokens``; ``cost`` (US
-    dollars), ``duration`` (seconds); ``sentiment, finish_reason, error``; ``fingerprint,
-    occurrence, id, parent``; ``created`` (UTC). ``occurrence`` is missing for what is never
+    dollars), ``duration`` (seconds); ``sentiment, finish_reason, error``; ``assistant_name``,
+    whose set-up the request has; ``fingerprint, occurrence, id, parent``; ``created`` (UTC). ``occurrence`` is missing for what is never
     replayed.
     """
     import pandas as pd
@@ -90,6 +91,7 @@ def _row(item: Exchange) -> dict[str, Any]:
         "sentiment": reply.sentiment if reply else None,
         "finish_reason": reply.finish_reason if reply else None,
         "error": item.error.get("type") if item.error else None,
+        "assistant_name": item.assistant.get("name") if item.assistant else None,
         "fingerprint": item.fingerprint,
         "occurrence": item.occurrence,
         "id": item.id,

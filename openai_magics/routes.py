@@ -13,7 +13,7 @@ import io
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
@@ -33,7 +33,8 @@ class Route:
     """A route of the API.
 
     ``form`` sends the request's upload as multipart form data; ``model`` puts the model that
-    was resolved into the body; ``content`` means that a file's bytes are answered, not JSON.
+    was resolved into the body; ``content`` means that a file's bytes are answered, not JSON;
+    ``headers`` are sent besides.
     """
 
     path: str
@@ -41,8 +42,10 @@ class Route:
     form: bool = False
     model: bool = False
     content: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
+ASSISTANTS = {"OpenAI-Beta": "assistants=v2"}
 JOB = "/fine_tuning/jobs/{job}"
 ROUTES: Mapping[str, Route] = {
     "models": Route("/models"),
@@ -57,6 +60,8 @@ ROUTES: Mapping[str, Route] = {
     "cancel": Route(f"{JOB}/cancel", "post"),
     "pause": Route(f"{JOB}/pause", "post"),
     "resume": Route(f"{JOB}/resume", "post"),
+    "assistants": Route("/assistants", headers=ASSISTANTS),
+    "remote_assistant": Route("/assistants/{assistant}", headers=ASSISTANTS),
 }
 """The kinds of request that are no asks."""
 
@@ -68,7 +73,10 @@ def call(
     given = dict(resolved.parameters)
     path = PLACE.sub(lambda match: quote(str(given.pop(match[1])), safe=""), route.path)
     if route.method == "get":
-        return path, {"options": {"params": given}} if given else {}
+        options: dict[str, Any] = {"params": given} if given else {}
+        if route.headers:
+            options["headers"] = dict(route.headers)
+        return path, {"options": options} if options else {}
     if route.form:
         name = str(given.pop("filename", "data"))
         file = Progress(_opened(request.upload), listener, name)

@@ -24,6 +24,8 @@ from openai_magics.views import Dialogue
 if TYPE_CHECKING:
     import pandas as pd
 
+    from openai_magics.assistants.assistant import Assistant
+    from openai_magics.assistants.desk import Desk
     from openai_magics.exchange import Sentiment
     from openai_magics.panels.base import Panel
 
@@ -88,6 +90,7 @@ class Session:
         self.dialogue = Dialogue(self._dialogue_file, self.turns)
         self.current_job_id: str | None = None
         self._file: DialogueFile | None = None
+        self._desk: Desk | None = None
         self._mutex = threading.Lock()
 
     def __repr__(self) -> str:
@@ -232,16 +235,23 @@ class Session:
         parameters = parameters or {}
         self._check(message, parameters)
         content, attachments = _content(message, options.images)
-        check, said = self.settings.check, self.settings.said
+        check, said, whose = self.settings.check, self.settings.said, self.assistant
+        parameters = {**whose.parameters, **parameters} if whose else parameters
         most = check("max_history", options.max_history, "max_history")
         request = Request(
-            model=_or(check("model", options.model, "model"), said("model")),
-            endpoint=_or(check("base_url", options.base_url, "base_url"), said("base_url")),
-            system=_or(options.system_instruction, said("system_instruction")),
+            model=_first(
+                check("model", options.model, "model"), whose and whose.model, said("model")
+            ),
+            endpoint=_first(check("base_url", options.base_url, "base_url"), said("base_url")),
+            system=_first(
+                options.system_instruction, whose and whose.system, said("system_instruction")
+            ),
+            schema=whose.schema if whose else None,
+            tools=(whose.callable_tools if whose else ()) or None,
             messages=({"role": "user", "content": content},),
             attachments=attachments,
             parameters={name: value for name, value in parameters.items() if value is not None},
-            max_history=_or(most, said("max_history")) if options.history else None,
+            max_history=_first(most, said("max_history")) if options.history else None,
         )
         conversation = options.conversation if options.history else None
         return Asking(
@@ -251,6 +261,7 @@ class Session:
             fresh=options.fresh,
             mode=check("mode", options.mode, "mode"),
             judge=check("sentiment", options.sentiment, "sentiment"),
+            assistant=whose,
         )
 
     def _check(self, message: str | Sequence[Any], parameters: dict[str, Any]) -> None:
@@ -293,6 +304,81 @@ class Session:
         from openai_magics.panels import panel
 
         return panel("chat", self)
+
+    async def alist_models(self, *, fresh: bool = False, mode: str | None = None) -> pd.DataFrame:
+        """As `list_models`, without blocking the event loop."""
+        request = Request(kind="models", endpoint=self.settings.said("base_url"))
+        reply = await self.turns.arun(Asking(request, fresh=fresh, mode=mode))
+        return frames.models_frame(reply.payload)
+
+    def list_assistants(self, *, fresh: bool = False, mode: str | None = None) -> pd.DataFrame:
+        """Return the assistants: those kept here, and those the server still has.
+
+        Columns: ``name, id, description, model, instructions, parameters, tools, files``;
+        ``where`` (``notebook``, ``user``, ``server``); ``version``, the hash of the set-up.
+        Why a server lists none is logged. The listing is recorded and replayed; *fresh* asks
+        the server anew (what is kept here is read anew each time).
+
+        Raises
+        ------
+        AssistantsError
+            A file of assistants cannot be read.
+        ReplayMiss, DialogueError
+            As `ask`.
+        """
+        frame, note = self.assistants.listing(fresh=fresh, mode=mode)
+        if note:
+            log.warning("%s", note)
+        return frame
+
+    async def alist_assistants(
+        self, *, fresh: bool = False, mode: str | None = None
+    ) -> pd.DataFrame:
+        """As `list_assistants`, without blocking the event loop."""
+        frame, note = await self.assistants.alisting(fresh=fresh, mode=mode)
+        if note:
+            log.warning("%s", note)
+        return frame
+
+    def set_assistant(self, name_or_id: str | None) -> Assistant | None:
+        """Ask as an assistant from now on, or with ``None`` as none; return it.
+
+        Its instructions, model, parameters, tools and schema enter each request as if they
+        had been typed; what is given to an ask counts before them, what is set for the
+        session after them. The set-up is recorded, and replayed where its file is missing.
+
+        Raises
+        ------
+        OptionError
+            There is none of that name or id, or several have the name.
+        AssistantsError
+            A file of assistants cannot be read.
+        ReplayMiss, DialogueError
+            As `ask`.
+        """
+        if name_or_id is not None:
+            self.assistants.use(name_or_id)
+        elif self._desk is not None:
+            self._desk.current = None
+        return self.assistant
+
+    @property
+    def assistants(self) -> Desk:
+        """What is done with assistants: listing, saving, editing, importing, … (``%assistant``)."""
+        if self._desk is None:
+            from openai_magics.assistants.desk import Desk
+
+            self._desk = Desk(self.settings, self.turns, self.live)
+        return self._desk
+
+    @property
+    def assistant(self) -> Assistant | None:
+        """The assistant in use; set it by its name or id, or to ``None``."""
+        return self._desk.current if self._desk is not None else None
+
+    @assistant.setter
+    def assistant(self, name_or_id: str | None) -> None:
+        self.set_assistant(name_or_id)
 
     def determine_sentiment(self, text: str) -> Sentiment | None:
         """Return ``"positive"``, ``"negative"``, ``"neutral"``, or ``None`` where it cannot be told.
@@ -392,8 +478,9 @@ def _content(message: str | Sequence[Any], images: Any) -> tuple[Any, tuple[Any,
     return content([*pieces, *(attached(images) if given else ())])
 
 
-def _or(first: Any, second: Any) -> Any:
-    return second if first is None else first
+def _first(*values: Any) -> Any:
+    """Return the first value that is set."""
+    return next((value for value in values if value is not None), None)
 
 
 current: Session | None = None

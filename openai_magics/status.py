@@ -51,6 +51,9 @@ def bundle(session: Session) -> Bundle:
             f"{name} ({len(c.turns)} turns)" for name, c in session.conversations.items()
         )
         rows.append(("conversations", turns))
+    if (whose := session.assistant) is not None:
+        model = f", model {whose.model}" if whose.model else ""
+        rows.append(("assistant", f"{whose.name}{model} (%assistant none: as none)"))
     for name in ("system_instruction", "max_history", "sentiment"):
         value, source = settings.resolve(name)
         if source != "default":

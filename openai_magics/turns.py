@@ -13,16 +13,19 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from openai_magics import cells, failures
 from openai_magics.client import Listener, Live
 from openai_magics.config import Settings
 from openai_magics.conversation import Conversation, Lane, Place, Slots, Turn, history
 from openai_magics.dialogue import DialogueFile
-from openai_magics.errors import Interrupted, ServiceError
+from openai_magics.errors import Interrupted, ModelNotFound, ServiceError
 from openai_magics.exchange import Exchange, Reply, Request, Resolved
 from openai_magics.replay import Replay, ReplayThenLive, Sender
+
+if TYPE_CHECKING:
+    from openai_magics.assistants.assistant import Assistant
 
 __all__ = ["Asking", "Turns", "here"]
 
@@ -36,7 +39,8 @@ class Asking:
     the answer's sentiment, ``format`` how the cell shows it, ``template`` the prompt before its
     placeholders were filled. ``through`` asks in place of the client's sender (several requests
     that make one answer); ``stands`` tells of a recorded answer whether it still holds, or is to
-    be asked for anew where that is possible.
+    be asked for anew where that is possible. ``answers`` makes the sender of what is looked up
+    here, not asked of a service; ``assistant`` is whose set-up the request has.
     """
 
     request: Request
@@ -49,6 +53,8 @@ class Asking:
     template: str | None = None
     through: Sender | None = None
     stands: Callable[[Reply], bool] | None = None
+    answers: Callable[[Replay, str], Sender] | None = None
+    assistant: Assistant | None = None
 
 
 def here() -> Place:
@@ -198,6 +204,8 @@ class Turns:
 
     def _sender(self, mode: str, asking: Asking, file: DialogueFile) -> Sender:
         replaying = Replay(file)
+        if asking.answers is not None:
+            return asking.answers(replaying, "live" if asking.fresh and mode == "auto" else mode)
         if mode == "replay":
             return replaying
         live = asking.through or self.live
@@ -286,6 +294,7 @@ class _Recorder:
         """Record a request without a whole answer; return what to raise."""
         if isinstance(stop, ServiceError):
             if not stop.replayed:
+                self._name_assistant(stop)
                 slot = self._request.occurrence if stop.lasting else None
                 stop.reply = self._append(stop.reply, failures.to_record(stop), slot).answer
             return stop
@@ -296,6 +305,15 @@ class _Recorder:
         if (partial := getattr(stop, "reply", None)) is not None:  # a task, or a listener
             stop.reply = self._append(partial, None, None).answer  # type: ignore[attr-defined]
         return stop
+
+    def _name_assistant(self, problem: ServiceError) -> None:
+        """Say whose the model is that the service does not know."""
+        whose = self._asking.assistant
+        if isinstance(problem, ModelNotFound) and whose and whose.model == self._request.model:
+            problem.remedy = (
+                f"It is the model of the assistant {whose.name!r}. Give it another: %assistant "
+                f"edit {whose.name} --model NAME (see %models), or ask with --model NAME."
+            )
 
     def _append(
         self, reply: Reply | None, error: Mapping[str, Any] | None, occurrence: int | None
@@ -309,6 +327,7 @@ class _Recorder:
             conversation=self._asking.conversation,
             format=self._asking.format,
             template=self._asking.template,
+            assistant=self._asking.assistant.identity if self._asking.assistant else None,
             cell=self._cell,
             created=self._created.isoformat(timespec="milliseconds"),
             duration=round(time.perf_counter() - self._begun, 3),

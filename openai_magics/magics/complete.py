@@ -6,6 +6,7 @@ import re
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.completer import (
@@ -52,6 +53,8 @@ def candidates(shell: InteractiveShell, line: str) -> list[str] | None:
     if match[2] == "ask" or not positional:
         return None
     values: Iterable[str] = positional[0].choices or ()
+    if match[2] == "assistant":
+        values = _assistants(words[:-1])
     if match[2] == "models" or (match[2] == "openai" and "use" in words[:-1]):
         values = _models()
     return [value for value in values if value.startswith(last)]
@@ -106,6 +109,22 @@ def _models() -> list[str]:
             elif exchange.reply is not None and exchange.reply.model:
                 names.add(exchange.reply.model)
     return sorted(names)
+
+
+def _assistants(before: list[str]) -> list[str]:
+    """Return what may stand after some words of ``%assistant``: commands, names, files."""
+    from openai_magics.assistants import roster
+    from openai_magics.config import Settings
+    from openai_magics.magics.assistant_options import COMMANDS
+
+    session = _session()
+    names = roster.names(session.settings if session is not None else Settings())
+    shown = [f'"{name}"' if " " in name else name for name in names]
+    if not before:
+        return sorted({*COMMANDS, *shown})
+    if before == ["import"]:
+        return sorted(path.name for path in Path().glob("*.json"))
+    return shown if len(before) == 1 or before[0] == "export" else []
 
 
 def _conversations() -> list[str]:

@@ -12,6 +12,8 @@ __all__ = ["FAMILIES", "Magic"]
 
 FAMILIES = {
     "ask": ("ask", "AskMagics", ("line", "cell")),
+    "assistant": ("assistants", "AssistantMagics", ("line", "cell")),
+    "assistants": ("assistants", "AssistantMagics", ("line",)),
     "dialogue": ("dialogue", "DialogueMagics", ("line",)),
     "models": ("service", "ServiceMagics", ("line",)),
     "openai": ("service", "ServiceMagics", ("line",)),

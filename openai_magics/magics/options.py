@@ -20,7 +20,18 @@ from openai_magics.errors import OptionError, nearest
 if TYPE_CHECKING:
     from openai_magics.exchange import AskOptions
 
-__all__ = ["AskLine", "ask_arguments", "ask_line", "parse", "parser_of", "split", "words"]
+__all__ = [
+    "EFFORTS",
+    "AskLine",
+    "ask_arguments",
+    "ask_line",
+    "declared",
+    "params",
+    "parse",
+    "parser_of",
+    "split",
+    "words",
+]
 
 TOKEN = re.compile(r"""\s*((?:[^\s"']|"[^"]*"|'[^']*'|["'])+)""")
 QUOTED = re.compile(r""""([^"]*)"|'([^']*)'""")
@@ -118,11 +129,22 @@ def parser_of(magic: Any) -> ArgumentParser:
     return parser
 
 
+def declared(
+    arguments: Sequence[tuple[tuple[str, ...], dict[str, Any]]],
+) -> Callable[[Function], Function]:
+    """Return the decorator that declares options on a magic."""
+
+    def declare(function: Function) -> Function:
+        for flags, settings in reversed(arguments):
+            function = argument(*flags, **settings)(function)
+        return function
+
+    return declare
+
+
 def ask_arguments(function: Function) -> Function:
     """Declare the options of ask on a magic."""
-    for flags, settings in reversed(ASK_ARGUMENTS):
-        function = argument(*flags, **settings)(function)
-    return function
+    return declared(ASK_ARGUMENTS)(function)
 
 
 @dataclass(frozen=True)
@@ -165,7 +187,7 @@ def ask_line(parser: ArgumentParser, name: str, line: str, cell: str | None = No
         "max_completion_tokens": typed.max_tokens,
         "seed": typed.seed,
         "reasoning_effort": typed.effort,
-        **_params(name, typed.param or ()),
+        **params(name, typed.param or ()),
     }
     if typed.format == "json":
         parameters.setdefault("response_format", {"type": "json_object"})
@@ -195,7 +217,14 @@ def ask_line(parser: ArgumentParser, name: str, line: str, cell: str | None = No
     )
 
 
-def _params(name: str, items: Sequence[str]) -> dict[str, Any]:
+def params(name: str, items: Sequence[str]) -> dict[str, Any]:
+    """Read ``KEY=VALUE`` words; a value is JSON, or text.
+
+    Raises
+    ------
+    OptionError
+        One is not, or its key is no parameter of the API.
+    """
     values: dict[str, Any] = {}
     for item in items:
         key, equals, value = item.partition("=")

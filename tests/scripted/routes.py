@@ -78,6 +78,11 @@ def add(server: ScriptedServer) -> None:
     server.route("GET", "/models/{model}", server.models.one)
     server.route("DELETE", "/models/{model}", server.models.delete)
     server.route("GET", "/assistants", lambda request: _assistants(server, request))
+    server.route(
+        "GET",
+        "/assistants/{assistant_id}",
+        lambda request, assistant_id: _assistant(server, assistant_id),  # noqa: ARG005
+    )
 
 
 def _assistants(server: ScriptedServer, request: Request) -> Reply:
@@ -85,6 +90,16 @@ def _assistants(server: ScriptedServer, request: Request) -> Reply:
     if server.assistants is None:
         return error(404, None, SUNSET)
     return as_json(page(server.assistants, request.query, default=20, named=True))
+
+
+def _assistant(server: ScriptedServer, identity: str) -> Reply:
+    """Answer with one of ``server.assistants``, or 404."""
+    if server.assistants is None:
+        return error(404, None, SUNSET)
+    found = next((item for item in server.assistants if item["id"] == identity), None)
+    return (
+        as_json(found) if found else error(404, None, f"No assistant found with id '{identity}'.")
+    )
 
 
 def assistant(name: str, instructions: str = "", model: str = "gpt-4o") -> dict[str, Any]:

@@ -17,6 +17,8 @@ from openai_magics.exchange import Reply
 ARGUMENTS: dict[type[BaseException], tuple[Any, ...]] = {
     errors.DialogueError: ("a.json", "It is a folder.", "Give a file."),
     errors.DialogueDamaged: ("a.json", 7, "this is not a record"),
+    errors.AssistantsError: ("a.json", "It is a folder.", "Give a file."),
+    errors.AssistantsDamaged: ("a.json", 7, "this is not JSON"),
     errors.DialogueTooNew: ("a.json", "It is too new.", "Update."),
     errors.DialogueUnwritable: (Path("a.json"), "It is read-only."),
     errors.ExtraMissing: ("Counting tokens", "tokens", "no module"),

@@ -26,6 +26,7 @@ FULL = Exchange(
     resolved=Resolved("gpt-5.5", "api.openai.com", "Be very brief."),
     conversation="main",
     cell="c1",
+    assistant={"name": "tutor", "id": "local-1", "version": "0f"},
     created="2026-11-23T07:00:00.123+00:00",
     duration=1.5,
 )
@@ -52,6 +53,7 @@ def test_a_row() -> None:
         "duration": 1.5,
         "sentiment": "neutral",
         "finish_reason": "stop",
+        "assistant_name": "tutor",
         "fingerprint": FULL.fingerprint,
         "occurrence": 0,
         "id": FULL.id,
