@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from openai_magics.errors import Interrupted, OptionError
 from openai_magics.exchange import Attachment, Message, Reply
+from openai_magics.interrupts import heard
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -202,7 +203,7 @@ class Lane:
                 )
             if before is not None:
                 try:
-                    before.result()
+                    heard(before.result)
                 except KeyboardInterrupt:
                     raise Interrupted from None
             yield

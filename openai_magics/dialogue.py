@@ -38,6 +38,7 @@ from openai_magics.errors import (
     OptionError,
 )
 from openai_magics.exchange import Exchange, Request
+from openai_magics.interrupts import Held
 from openai_magics.scan import CLOSING, Tail, begin, header, key, scan, slot
 
 __all__ = ["DialogueFile", "record_line"]
@@ -131,7 +132,8 @@ class DialogueFile:
         with self._mutex:
             for item in reversed(self._pending):
                 if item.fingerprint == fingerprint and item.occurrence == occurrence:
-                    self._flush()
+                    with Held():
+                        self._flush()
                     return item
             self._refresh()
             offset = self._index.get(key(fingerprint, occurrence))
@@ -153,7 +155,7 @@ class DialogueFile:
             They could not be written. They are kept in memory, found by `get`, and written
             with the next `append` or `get` that can.
         """
-        with self._mutex:
+        with Held(), self._mutex:
             self._pending.extend(exchanges)
             self._flush()
 
@@ -287,7 +289,7 @@ class DialogueFile:
                 self.path, f"{self.path} is a folder, not a dialogue file.", "Give a file's path."
             )
         try:
-            with self.path.open("rb") as file, locked(file, self.path, exclusive=False):
+            with Held(), self.path.open("rb") as file, locked(file, self.path, exclusive=False):
                 tail = self._read(file)
         except FileNotFoundError:  # gone since
             self._forget()
@@ -363,7 +365,7 @@ class DialogueFile:
 
     def _mend_tail(self) -> None:
         try:
-            with opened(self.path) as file:
+            with Held(), opened(self.path) as file:
                 self._caught_up(file)
         except OSError:
             log.warning("%s ends in the middle of a record and cannot be mended here.", self.path)

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from openai_magics import interrupts
 from openai_magics.errors import DialogueUnwritable
 
 __all__ = ["line_at", "locked", "opened", "overwrite", "stamp", "sync_folder"]
@@ -31,21 +32,18 @@ def stamp(status: os.stat_result) -> tuple[int, int, int]:
 
 def line_at(path: Path, offset: int) -> bytes:
     """Return the line that begins at *offset*; empty where there is no file."""
+    parts: list[bytes] = []
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        with path.open("rb", buffering=0) as file:
+            file.seek(offset)
+            while part := file.read(64 * BLOCK if parts else BLOCK):
+                whole = part.find(b"\n") + 1
+                parts.append(part[:whole] if whole else part)
+                if whole:
+                    break
     except FileNotFoundError:
         return b""
-    try:
-        os.lseek(descriptor, offset, os.SEEK_SET)
-        parts: list[bytes] = []
-        while part := os.read(descriptor, BLOCK if not parts else 64 * BLOCK):
-            whole = part.find(b"\n") + 1
-            parts.append(part[:whole] if whole else part)
-            if whole:
-                break
-        return b"".join(parts)
-    finally:
-        os.close(descriptor)
+    return b"".join(parts)
 
 
 @contextmanager
@@ -73,6 +71,7 @@ def locked(file: Any, path: Path, *, exclusive: bool) -> Iterator[None]:
                     f"Another process has held {path} for {PATIENCE:.0f} s.",
                     "Close it there, then run the cell again.",
                 ) from error
+            interrupts.check()
             time.sleep(pause)
             pause = min(2 * pause, 0.05)
     try:

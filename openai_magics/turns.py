@@ -22,6 +22,7 @@ from openai_magics.conversation import Conversation, Lane, Place, Slots, Turn, h
 from openai_magics.dialogue import DialogueFile
 from openai_magics.errors import Interrupted, ModelNotFound, ServiceError
 from openai_magics.exchange import Exchange, Reply, Request, Resolved
+from openai_magics.interrupts import Held, heard
 from openai_magics.replay import Replay, ReplayThenLive, Sender
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class Turns:
         self.file = file
         self.judge = judge
         self.conversations: dict[str, Conversation] = {}
-        self._run = _Run()
+        self._shown = _Run()
         self._lanes: dict[str, Lane] = {}
         self._slots = Slots()
         self._mutex = threading.Lock()
@@ -101,13 +102,22 @@ class Turns:
         ReplayMiss, NotConnected, ServiceError, DialogueError, Interrupted
             As `Session.ask`.
         """
+        try:
+            with Held():
+                return self._run_whole(asking, listener)
+        except KeyboardInterrupt as stop:  # one that was held back is as Python raises it
+            raise (stop if isinstance(stop, Interrupted) else Interrupted()) from None
+
+    def _run_whole(self, asking: Asking, listener: Listener) -> Reply:
+        """Take a request through; only what takes time hears an interrupt."""
         with ExitStack() as stack:
             if asking.conversation is not None:
                 stack.enter_context(self._lane(asking.conversation).turn())
             taken = stack.enter_context(self._take(asking))
-            taken.reply = taken.sender.send(taken.request, listener)
-            if not taken.reply.replayed:
-                taken.reply = self.judge(asking, taken.reply)
+            reply = heard(lambda: taken.sender.send(taken.request, listener))
+            taken.reply = reply
+            if not reply.replayed:
+                taken.reply = heard(lambda: self.judge(asking, reply))
         assert taken.reply is not None
         return taken.reply
 
@@ -129,7 +139,7 @@ class Turns:
 
     def cell_ran(self, place: Place) -> None:
         """Drop the turns of a cell that ran again and no longer asks."""
-        self._run.drop(place)
+        self._shown.drop(place)
         for conversation in tuple(self.conversations.values()):
             conversation.drop(place)
 
@@ -139,12 +149,12 @@ class Turns:
         It is the same after Restart & Run All, whatever else the file holds: what cells that
         ran again, or are gone, had said before is not in it.
         """
-        return self._run.ids()
+        return self._shown.ids()
 
     def forget(self) -> None:
         """Begin anew: no conversation, no slot taken, nothing said."""
         self.conversations.clear()
-        self._run = _Run()
+        self._shown = _Run()
         self._slots = Slots()
 
     def _complete(self, asking: Asking, place: Place) -> Request:
@@ -195,7 +205,7 @@ class Turns:
             if not answered:
                 self._slots.release(request.fingerprint, slot)
         with self._mutex:  # asks without history end side by side
-            self._run.add(place, taken.reply.id)
+            self._shown.add(place, taken.reply.id)
         if asking.conversation is not None:
             self._conversation(asking.conversation).add(
                 Turn(place, request.messages, taken.reply, asking.request.attachments),

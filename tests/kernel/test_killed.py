@@ -121,8 +121,7 @@ def test_interrupted_again_and_again(tmp_path: Path, server: str) -> None:
     ids = acknowledged(tmp_path)
     kept = [each for each in records(path) if each["occurrence"] is not None]
     assert set(ids.values()) <= {each["id"] for each in kept}
-    # Where stop falls into the writing of a record it may be written twice: the same line.
-    assert len({json.dumps(each) for each in kept}) == len({each["id"] for each in kept})
+    assert len(kept) == len({each["id"] for each in kept})
     replay = Session(dialogue_log_path=path, mode="replay")
     texts = {each["id"]: each["reply"]["text"] for each in kept}
     for number, name in ids.items():
