@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from tests.scripted import ScriptedServer, answer
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 __all__ = ["browser", "page"]
 
+NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("*.ipynb"))
 ARTEFACTS = Path(__file__).resolve().parent.parent / "artefacts"
 HOSTILE = """Before.
 
@@ -115,3 +117,28 @@ def test_a_cell_run_again_replaces_its_turn(lab: Lab, page: Any, server: Scripte
     # The second run asks `one` anew, with nothing before it; its answer is the same, so `two`
     # is the same request and is replayed.
     assert sent == [("one", 1), ("two", 3), ("one", 1)]
+
+
+@pytest.fixture(scope="module")
+def offline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A JupyterLab with nobody to ask: no key, no server, no weights, and the mode is replay."""
+    yield from serve(
+        tmp_path_factory.mktemp("offline"),
+        OPENAI_MAGICS_MODE="replay",
+        OPENAI_MAGICS_CACHE="nowhere",
+        HTTP_PROXY="http://127.0.0.1:9",
+        HTTPS_PROXY="http://127.0.0.1:9",
+    )
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_restart_and_run_all_of_a_notebook_here(offline: Lab, page: Any, notebook: Path) -> None:
+    """Restart & Run All of a notebook of this repository saves the outputs that are committed."""
+    copy = Path(shutil.copy(notebook, offline.root))
+    shutil.copy(notebook.with_suffix(".dialogue.json"), offline.root)
+    for more in notebook.parent.glob(f"{notebook.stem}.files"):
+        shutil.copytree(more, offline.root / more.name)
+    offline.open(page, copy.name)
+    offline.run_all(page, restart=True)
+    assert outputs(copy) == outputs(notebook)
+    assert not page.errors
