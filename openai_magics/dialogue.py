@@ -80,6 +80,10 @@ class DialogueFile:
         self.fsync = fsync
         self._mutex = threading.RLock()
         self._pending: list[Exchange] = []
+        # Writes are counted, so that one `fsync` serves all threads that wait for one.
+        self._syncing = threading.Lock()
+        self._written = self._on_disk = 0
+        self._made = False
         self._forget()
 
     def __repr__(self) -> str:
@@ -133,7 +137,7 @@ class DialogueFile:
             for item in reversed(self._pending):
                 if item.fingerprint == fingerprint and item.occurrence == occurrence:
                     with Held():
-                        self._flush()
+                        self._force(self._flush())
                     return item
             self._refresh()
             offset = self._index.get(key(fingerprint, occurrence))
@@ -155,9 +159,11 @@ class DialogueFile:
             They could not be written. They are kept in memory, found by `get`, and written
             with the next `append` or `get` that can.
         """
-        with Held(), self._mutex:
-            self._pending.extend(exchanges)
-            self._flush()
+        with Held():
+            with self._mutex:
+                self._pending.extend(exchanges)
+                number = self._flush()
+            self._force(number)
 
     def check_writable(self) -> None:
         """Raise before a live call what would be raised after it.
@@ -318,10 +324,10 @@ class DialogueFile:
         self._stamp = stamp(status)
         return self._tail
 
-    def _flush(self) -> None:
-        """Write what is pending, under the file's lock."""
+    def _flush(self) -> int:
+        """Write what is pending, under the file's lock; return the number of the last write."""
         if not self._pending:
-            return
+            return self._written
         lines = [record_line(item) for item in self._pending]
         try:
             created = not self.path.exists()
@@ -333,15 +339,33 @@ class DialogueFile:
                     lead = b",\n"
                 data = lead + b",\n".join(lines)
                 overwrite(file, start, data + CLOSING, size)
-                if self.fsync:
-                    os.fsync(file.fileno())
                 self._add(start + len(lead), lines, max(tail.line, 1), tail.records)
                 self._stamp = stamp(os.fstat(file.fileno()))
-            if created and self.fsync:
-                sync_folder(self.path.parent)
+            self._made = self._made or created
         except OSError as error:
             raise self._unwritable(error) from error
         self._pending.clear()
+        self._written += 1
+        return self._written
+
+    def _force(self, number: int) -> None:
+        """Return when a write is on the disk: an answer is acknowledged only then."""
+        if not self.fsync:
+            return
+        with self._syncing:
+            if self._on_disk >= number:
+                return
+            # Outside of the mutex: other threads may look up and write meanwhile.
+            written, made = self._written, self._made
+            try:
+                with self.path.open("r+b") as file:
+                    os.fsync(file.fileno())
+                if made:
+                    sync_folder(self.path.parent)
+                    self._made = False
+            except OSError as error:
+                raise self._unwritable(error) from error
+            self._on_disk = written
 
     def _add(self, offset: int, lines: list[bytes], line: int, records: int) -> None:
         """Index the lines just written from *offset* on."""

@@ -24,6 +24,7 @@
         ├── RequestRefused        400, 413, 422: the request itself is at fault
         │   ├── ContextTooLong    more tokens than the model takes
         │   ├── ContentRefused    the model or a content filter refused the prompt or the answer
+        │   ├── ImageRefused      an image cannot be read here (an OptionError, too): nothing is sent
         │   └── LengthCut         the answer reached the model's limit
         ├── RateLimited           429: too many requests at the moment
         ├── QuotaExhausted        429: the account has no credit left
@@ -60,6 +61,7 @@ __all__ = [
     "DialogueUnwritable",
     "EngineError",
     "ExtraMissing",
+    "ImageRefused",
     "Interrupted",
     "KeyMissing",
     "KeyRefused",
@@ -254,6 +256,14 @@ class ContextTooLong(RequestRefused):
 
 class ContentRefused(RequestRefused):
     """The model or a content filter refused the prompt or the answer."""
+
+
+class ImageRefused(RequestRefused, OptionError):
+    """An image is none, damaged, too large, or of a kind that nothing here reads; nothing is sent.
+
+    Recorded, so that a run over many images replays with the same failures. Asked live it is
+    tried again: what was missing to read it may be installed since.
+    """
 
 
 class LengthCut(RequestRefused):

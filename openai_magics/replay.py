@@ -14,7 +14,14 @@ from typing import Any, Protocol
 from openai_magics import failures
 from openai_magics.client import Listener
 from openai_magics.dialogue import DialogueFile
-from openai_magics.errors import KeyRefused, NotConnected, ReplayMiss, Unreachable
+from openai_magics.errors import (
+    ImageRefused,
+    KeyRefused,
+    MagicsError,
+    NotConnected,
+    ReplayMiss,
+    Unreachable,
+)
 from openai_magics.exchange import SAID, Exchange, Reply, Request
 from openai_magics.redrawn import redrawn
 
@@ -24,6 +31,7 @@ log = logging.getLogger("openai_magics")
 
 NOBODY = (NotConnected, Unreachable, KeyRefused)
 """What asking fails with where nobody can be asked from here."""
+INSTEAD = (*NOBODY, ImageRefused)
 
 _used: dict[str, None] = {}
 
@@ -121,29 +129,39 @@ class ReplayThenLive:
         NotConnected, ServiceError, Interrupted
             As `Live.send`.
         """
-        reply = self.replay.find(request)
-        if reply is not None and (self.stands is None or self.stands(reply)):
+        reply = self._found(request)
+        if isinstance(reply, Reply) and (self.stands is None or self.stands(reply)):
             return reply
         self.replay.dialogue.check_writable()
         try:
             return self.live.send(request, listener)
-        except NOBODY:
-            if reply is None:
-                raise
-            return reply
+        except INSTEAD as problem:
+            return _instead(reply, problem)
 
     async def asend(self, request: Request, listener: Listener = Listener()) -> Reply:
         """As `send`, without blocking the event loop."""
-        reply = self.replay.find(request)
-        if reply is not None and (self.stands is None or self.stands(reply)):
+        reply = self._found(request)
+        if isinstance(reply, Reply) and (self.stands is None or self.stands(reply)):
             return reply
         self.replay.dialogue.check_writable()
         try:
             return await self.live.asend(request, listener)
-        except NOBODY:
-            if reply is None:
-                raise
-            return reply
+        except INSTEAD as problem:
+            return _instead(reply, problem)
+
+    def _found(self, request: Request) -> Reply | ImageRefused | None:
+        """Return what is recorded; an image that could not be read then may be readable now."""
+        try:
+            return self.replay.find(request)
+        except ImageRefused as problem:
+            return problem
+
+
+def _instead(found: Reply | ImageRefused | None, problem: MagicsError) -> Reply:
+    """Return, or raise, what is recorded in place of what asking failed with."""
+    if isinstance(found, Reply) and isinstance(problem, NOBODY):
+        return found
+    raise problem if found is None or isinstance(found, Reply) else found from None
 
 
 def explain_miss(request: Request, dialogue: DialogueFile) -> tuple[str, str]:

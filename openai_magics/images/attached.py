@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from openai_magics.errors import OptionError
+from openai_magics.errors import ImageRefused, OptionError
 from openai_magics.images import prepare
 from openai_magics.images.source import Source, sources
 
@@ -59,8 +59,19 @@ class Attached:
         return prepare.prepare(self.source, self.detail, model=model, fetch=self.fetch)
 
     def wired(self, model: str | None) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-        """Return the part for the wire, and what the record keeps of it besides ``said``."""
-        made = self.prepared(model)
+        """Return the part for the wire, and what the record keeps of it besides ``said``.
+
+        Raises
+        ------
+        ImageRefused
+            It cannot be read.
+        Unreachable
+            Its URL could not be fetched.
+        """
+        try:
+            made = self.prepared(model)
+        except OptionError as error:
+            raise ImageRefused(error.problem, error.remedy) from error
         return prepare.part(made), prepare.kept(made)
 
 

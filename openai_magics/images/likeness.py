@@ -14,10 +14,10 @@ content, too, as `openai_magics.images.drawn` tells it, and without it says no.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from math import cos, pi
-from operator import mul
+from operator import add, mul, sub
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["NEAR", "alike", "distance", "phash"]
 
 SIDE = 32
+HALF = SIDE // 2
 KEPT = 8
 NEAR = 8
 """Hashes that are no further apart, in bits, are of pictures that look alike."""
@@ -36,23 +37,29 @@ def phash(picture: Image) -> str:
     from PIL.Image import Resampling
 
     grey = picture.convert("L").resize((SIDE, SIDE), Resampling.BOX).tobytes()
-    waves = _waves()
-    across = [
-        [sum(map(mul, wave, grey[row : row + SIDE])) for wave in waves]
-        for row in range(0, SIDE * SIDE, SIDE)
-    ]
-    columns = list(zip(*across, strict=True))
+    across = [_low(grey[row : row + SIDE]) for row in range(0, SIDE * SIDE, SIDE)]
+    downwards = [_low(column) for column in zip(*across, strict=True)]
     # Rounded: an even picture has noise of 1e-12 where it should have zeros.
-    terms = [round(sum(map(mul, wave, column))) for wave in waves for column in columns]
+    terms = [round(term) for row in zip(*downwards, strict=True) for term in row]
     median = sorted(terms[1:])[(len(terms) - 1) // 2]
     bits = "".join("1" if term > median else "0" for term in terms)
     return f"{int(bits, 2):016x}"
 
 
+def _low(values: Sequence[float]) -> list[float]:
+    """Return the lowest terms of the cosine transform of 32 values.
+
+    Each wave is the same, or the opposite, from either end: 16 products make a term.
+    """
+    ends = values[HALF:][::-1]
+    folded = list(map(add, values, ends)), list(map(sub, values, ends))
+    return [sum(map(mul, wave, folded[n % 2])) for n, wave in enumerate(_waves())]
+
+
 @lru_cache(maxsize=1)
 def _waves() -> list[list[float]]:
     return [
-        [cos(pi * (2 * place + 1) * wave / (2 * SIDE)) for place in range(SIDE)]
+        [cos(pi * (2 * place + 1) * wave / (2 * SIDE)) for place in range(HALF)]
         for wave in range(KEPT)
     ]
 

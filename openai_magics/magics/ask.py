@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any, cast
 from IPython.core.magic import line_cell_magic, magics_class, no_var_expand
 from IPython.core.magic_arguments import magic_arguments
 
-from openai_magics.errors import Interrupted, OptionError, ServiceError
+from openai_magics.errors import OptionError
 from openai_magics.magics import options
 from openai_magics.magics.base import Family
 
 if TYPE_CHECKING:
-    from openai_magics.exchange import Reply
     from openai_magics.magics.options import AskLine
     from openai_magics.session import Session
     from openai_magics.turns import Asking
@@ -70,35 +69,13 @@ class AskMagics(Family):
             if typed.dry_run:
                 self._dry_run(self.session, typed, about)
             else:
-                self._ask(self.session, typed, about)
+                from openai_magics import render
+
+                self.answered(self._asking(self.session, typed, about), typed, render.answer)
         except BaseException as stop:
             if about is not None:
                 self._unexplained = (stop, about)
             raise
-
-    def _ask(self, session: Session, typed: AskLine, about: BaseException | None) -> None:
-        from openai_magics import render
-        from openai_magics.client import Listener
-        from openai_magics.magics import show
-
-        form = typed.format or session.settings.get("format")
-        asking = self._asking(session, typed, about)
-        streams = typed.stream and session.settings.get("stream") and not typed.quiet
-        stage: show.Stage = show.Once() if typed.quiet else show.stage(self.shell, stream=streams)
-        listener = Listener(stage.on_text if streams else None, stage.on_notice)
-        try:
-            reply = session.turns.run(asking, listener)
-            render.checked(reply, form)
-        except (ServiceError, Interrupted) as stop:
-            came = stop.reply if stop.reply is not None and stop.reply.text else None
-            stage.finish(render.answer(came, "text" if form == "json" else form) if came else None)
-            raise
-        except BaseException:
-            stage.finish(None)
-            raise
-        if not typed.quiet:
-            stage.finish(render.answer(reply, form))
-        self._keep(reply, typed.out)
 
     def _asking(self, session: Session, typed: AskLine, about: BaseException | None) -> Asking:
         """Return what was typed as a value: placeholders filled, images looked up."""
@@ -113,11 +90,6 @@ class AskMagics(Family):
             how = replace(how, images=named(typed.images, self.names))
         asking = session.asking(message, how, typed.parameters)
         return replace(asking, format=typed.format, template=template)
-
-    def _keep(self, reply: Reply, out: str | None) -> None:
-        self.names["_answer"] = reply
-        if out is not None:
-            self.names[out] = reply
 
     def _dry_run(self, session: Session, typed: AskLine, about: BaseException | None) -> None:
         from openai_magics import estimate, render

@@ -9,11 +9,18 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import Magics
 
 from openai_magics import cells
+from openai_magics.errors import Interrupted, ServiceError
 from openai_magics.magics import options
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from openai_magics.exchange import Reply
     from openai_magics.keys import Secret
+    from openai_magics.magics.options import AskLine
+    from openai_magics.render import Bundle
     from openai_magics.session import Session
+    from openai_magics.turns import Asking
 
 __all__ = ["Family", "ask_key"]
 
@@ -48,6 +55,43 @@ class Family(Magics):
         if session.live.ask_key is None and cells.watched(self.shell):
             session.live.ask_key = ask_key
         return session
+
+    def answered(
+        self, asking: Asking, typed: AskLine, bundle: Callable[[Reply, str], Bundle]
+    ) -> Reply:
+        """Ask, show what comes as it comes and *bundle* of it at the end; return the reply.
+
+        It is in ``_answer`` then, and in the variable that was typed for it.
+        """
+        from openai_magics import render
+        from openai_magics.client import Listener
+        from openai_magics.magics import show
+
+        session = self.session
+        form = typed.format or session.settings.get("format")
+        streams = typed.stream and session.settings.get("stream") and not typed.quiet
+        stage: show.Stage = show.Once() if typed.quiet else show.stage(self.shell, stream=streams)
+        listener = Listener(stage.on_text if streams else None, stage.on_notice)
+        try:
+            reply = session.turns.run(asking, listener)
+            render.checked(reply, form)
+        except (ServiceError, Interrupted) as stop:
+            came = stop.reply if stop.reply is not None and stop.reply.text else None
+            stage.finish(bundle(came, "text" if form == "json" else form) if came else None)
+            raise
+        except BaseException:
+            stage.finish(None)
+            raise
+        if not typed.quiet:
+            stage.finish(bundle(reply, form))
+        self.keep(reply, typed.out)
+        return reply
+
+    def keep(self, value: Any, out: str | None) -> None:
+        """Put an answer into ``_answer``, and into the variable that was typed for it."""
+        self.names["_answer"] = value
+        if out is not None:
+            self.names[out] = value
 
     @staticmethod
     def typed(magic: Any, name: str, line: str) -> Any:

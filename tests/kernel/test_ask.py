@@ -295,7 +295,7 @@ def test_placeholders(desk: Desk) -> None:
     desk.kernel.run("1 / 0")
     _, sent = desk.asked("%ask --no-history Explain {{ Err }} after {{ In[1] }}")
     assert "ZeroDivisionError" in sent.said
-    assert "load_ext openai_magics" in sent.said
+    assert "load_ext" in sent.said
     desk.kernel.run("y_text = '{{ nothing }}'\nraise ValueError(y_text)")
     _, sent = desk.asked("%ask --no-history --error About {{ x['a'][0] }}:")
     assert "ValueError: {{ nothing }}" in sent.said

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from openai_magics import Session
-from openai_magics.errors import OptionError, ReplayMiss
+from openai_magics.errors import ImageRefused, OptionError, ReplayMiss
 from openai_magics.images import pixels
 from tests.scripted import ScriptedServer
 from tests.server.ways import ALL, Way, records, session
@@ -240,7 +240,7 @@ def test_a_miss_names_the_image(scripted: ScriptedServer, tmp_path: Path) -> Non
 def test_what_is_no_image(
     scripted: ScriptedServer, tmp_path: Path, given: Any, said: str | None
 ) -> None:
-    """It is refused by name; nothing is sent or recorded."""
+    """It is refused by name and nothing is sent; what is there but cannot be read is replayed."""
     from tests.unit.pictures import encoded, png_that_claims
 
     (tmp_path / "none").mkdir()
@@ -256,7 +256,30 @@ def test_what_is_no_image(
     with pytest.raises(OptionError, match=said):
         live.ask("Hi", images=given)
     assert scripted.requests == []
-    assert not live.dialogue_log_path.exists()
+    if isinstance(given, str) and Path(given).is_file():
+        with pytest.raises(ImageRefused, match=said) as caught:
+            Session(mode="replay").ask("Hi", images=given)
+        assert caught.value.replayed
+        # Asked again it is tried again, and not recorded a second time.
+        with pytest.raises(ImageRefused, match=said):
+            session(scripted).ask("Hi", images=given)
+        assert len(records(live)) == 1
+    else:
+        assert not live.dialogue_log_path.exists()
+
+
+def test_an_image_that_can_be_read_by_now(
+    scripted: ScriptedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was too large, or of a kind that nothing read, is asked once it can be read."""
+    saved(tmp_path, "large.png", drawing(80, 60))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(ImageRefused, match="MAX_IMAGE_PIXELS"):
+        session(scripted).ask("Hi", images="large.png")
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert session(scripted).ask("Hi", images="large.png").text.startswith("You said: Hi")
+    assert Session(mode="replay").ask("Hi", images="large.png").replayed
 
 
 def test_an_empty_prompt(tmp_path: Path) -> None:

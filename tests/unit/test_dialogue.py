@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -128,6 +129,35 @@ def test_fsync(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert synced == []
     DialogueFile(path).append(TWO, THREE)
     assert len(synced) == 1
+
+
+def test_one_fsync_serves_all_that_wait(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records of several threads wait for the disk together; none returns before it is there."""
+    written(path, ONE)
+    file, begun, go = DialogueFile(path), threading.Event(), threading.Event()
+    covered: list[int] = []
+
+    def fsync(number: int) -> None:
+        size = os.fstat(number).st_size
+        if not covered:
+            begun.set()
+            assert go.wait(20)
+        covered.append(size)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    first = threading.Thread(target=file.append, args=(TWO,))
+    first.start()
+    assert begun.wait(20)
+    others = [threading.Thread(target=file.append, args=(exchange(said=f"{n}"),)) for n in range(5)]
+    for thread in others:
+        thread.start()
+    while len(file) < 7:  # all are written, which the disk does not hold up
+        time.sleep(0.001)
+    assert all(thread.is_alive() for thread in (first, *others))
+    go.set()
+    for thread in (first, *others):
+        thread.join(20)
+    assert covered[1:] == [path.stat().st_size]
 
 
 def test_a_new_file_is_durable_with_its_folder(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
