@@ -398,6 +398,35 @@ class Session:
         return determine(text)
 
     @property
+    def model(self) -> str | None:
+        """The model that is asked where no other is named; ``None`` leaves it to the endpoint.
+
+        What is set here holds for this run: a cell says it again after a restart (``%openai
+        use MODEL``), so that the notebook finds its records.
+        """
+        value: str | None = self.settings.get("model")
+        return value
+
+    @model.setter
+    def model(self, name: str | None) -> None:
+        settings = self.settings
+        own = self is not current or settings.arguments.get("model") is not None
+        layer = settings.arguments if own else settings.notebook
+        layer["model"] = settings.check("model", name, "Session.model")
+
+    def use_key(self, key: str) -> None:
+        """Use this API key from now on; it is held in memory only.
+
+        Raises
+        ------
+        OptionError
+            It is empty.
+        """
+        if not key.strip():
+            raise OptionError("No key was typed.", "Type or paste the key.")
+        self.live.key = Secret(key, "typed in this kernel")
+
+    @property
     def system_instruction(self) -> str | None:
         """The system instruction of every ask."""
         value: str | None = self.settings.get("system_instruction")

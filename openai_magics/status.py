@@ -9,9 +9,11 @@ from openai_magics.errors import MagicsError
 from openai_magics.render import Bundle
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from openai_magics.session import Session
 
-__all__ = ["bundle"]
+__all__ = ["bundle", "retirement", "rows"]
 
 BETTER = (
     "A small model on this machine answers; expect mistakes. For a better one: %openai key, "
@@ -21,41 +23,53 @@ BETTER = (
 
 
 def bundle(session: Session) -> Bundle:
-    """Return the status as a table; what cannot be told is said in its row."""
-    rows: list[tuple[str, str]] = []
+    """Return the status as a table."""
+    return render.table(rows(session))
+
+
+def retirement(models: pd.DataFrame, name: str | None) -> str:
+    """Return what to say where a model of a listing retires, else ``""``."""
+    found = models[models["id"] == name]
+    dates = found["shutdown_date"].dropna()
+    return f"{name} is shut down on {dates.iloc[0]}: choose another." if len(dates) else ""
+
+
+def rows(session: Session) -> list[tuple[str, str]]:
+    """Return the status as names and values; what cannot be told is said in its row."""
+    found: list[tuple[str, str]] = []
     settings = session.settings
     try:
         target = session.live.target_without_asking()
     except MagicsError as error:
-        rows.append(("model", str(error)))
+        found.append(("model", str(error)))
     else:
-        rows.append(("model", target.model or "the only one that the server has"))
-        rows.append(
+        found.append(("model", target.model or "the only one that the server has"))
+        found.append(
             ("endpoint", f"{target.base_url or 'the engine on this machine'} ({target.why})")
         )
         if not target.local:
-            rows.append(("key", f"from {target.key.source}" if target.key else "none"))
+            found.append(("key", f"from {target.key.source}" if target.key else "none"))
         else:
-            rows.append(("better", BETTER))
+            found.append(("better", BETTER))
     mode, source = settings.resolve("mode")
-    rows.append(("mode", f"{mode} ({source})"))
+    found.append(("mode", f"{mode} ({source})"))
     try:
         held = session.dialogue
-        rows.append(("dialogue", f"{held.path} ({len(held)} records)"))
+        found.append(("dialogue", f"{held.path} ({len(held)} records)"))
         if settings.get("dialogue") is None:
-            rows.append(("notebook", notebook.locate(explicit=settings.get("notebook")).how))
+            found.append(("notebook", notebook.locate(explicit=settings.get("notebook")).how))
     except MagicsError as error:
-        rows.append(("dialogue", str(error)))
+        found.append(("dialogue", str(error)))
     if session.conversations:
         turns = ", ".join(
             f"{name} ({len(c.turns)} turns)" for name, c in session.conversations.items()
         )
-        rows.append(("conversations", turns))
+        found.append(("conversations", turns))
     if (whose := session.assistant) is not None:
         model = f", model {whose.model}" if whose.model else ""
-        rows.append(("assistant", f"{whose.name}{model} (%assistant none: as none)"))
+        found.append(("assistant", f"{whose.name}{model} (%assistant none: as none)"))
     for name in ("system_instruction", "max_history", "sentiment"):
         value, source = settings.resolve(name)
         if source != "default":
-            rows.append((name, f"{value} ({source})"))
-    return render.table(rows)
+            found.append((name, f"{value} ({source})"))
+    return found

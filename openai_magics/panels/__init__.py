@@ -23,6 +23,7 @@ __all__ = ["PANELS", "panel"]
 PANELS = {
     "chat": ("chat", "ChatPanel"),
     "dialogue": ("dialogue", "DialoguePanel"),
+    "models": ("models", "ModelsPanel"),
 }
 """A panel → its room here, and the class in it."""
 

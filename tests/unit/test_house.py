@@ -142,6 +142,7 @@ ROOMS = {
     "panels.forms": "errors panels.base panels.worker render",
     "panels.record": "exchange panels.forms sent",
     "panels.usage": "charts panels.table",
+    "panels.models": "errors panels.base panels.forms panels.table status",
     "panels.lines": "frames panels.table",
     "panels.dialogue": "browse errors panels.forms panels.lines panels.record panels.table panels.usage",
     "warm": "",
