@@ -81,9 +81,14 @@ def _ask_kernel(client: Any) -> list[str]:
 
 
 def outputs(cell: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return a cell's outputs so that two runs can be compared: no counts, streams joined."""
+    """Return a cell's outputs so that two runs can be compared: no counts, streams joined.
+
+    Panels are left out: each shows the state of the moment.
+    """
     found: list[dict[str, Any]] = []
     for item in cell.get("outputs", ()):
+        if (item.get("metadata", {}).get("openai_magics") or {}).get("panel"):
+            continue
         kept = {
             key: value for key, value in item.items() if key not in ("execution_count", "transient")
         }

@@ -18,6 +18,7 @@ from openai_magics.dialogue import DialogueFile
 from openai_magics.errors import MagicsError, OptionError
 from openai_magics.exchange import AskOptions, Reply, Request
 from openai_magics.keys import Secret
+from openai_magics.settled import Settled
 from openai_magics.turns import Asking, Turns
 from openai_magics.views import Dialogue
 
@@ -37,7 +38,7 @@ log = logging.getLogger("openai_magics")
 KEYWORDS = (*(item.name for item in fields(AskOptions)), "on_text", "on_notice")
 
 
-class Session:
+class Session(Settled):
     """Asks models and keeps every exchange in the dialogue file.
 
     Parameters
@@ -398,45 +399,6 @@ class Session:
         return determine(text)
 
     @property
-    def model(self) -> str | None:
-        """The model that is asked where no other is named; ``None`` leaves it to the endpoint.
-
-        What is set here holds for this run: a cell says it again after a restart (``%openai
-        use MODEL``), so that the notebook finds its records.
-        """
-        value: str | None = self.settings.get("model")
-        return value
-
-    @model.setter
-    def model(self, name: str | None) -> None:
-        settings = self.settings
-        own = self is not current or settings.arguments.get("model") is not None
-        layer = settings.arguments if own else settings.notebook
-        layer["model"] = settings.check("model", name, "Session.model")
-
-    def use_key(self, key: str) -> None:
-        """Use this API key from now on; it is held in memory only.
-
-        Raises
-        ------
-        OptionError
-            It is empty.
-        """
-        if not key.strip():
-            raise OptionError("No key was typed.", "Type or paste the key.")
-        self.live.key = Secret(key, "typed in this kernel")
-
-    @property
-    def system_instruction(self) -> str | None:
-        """The system instruction of every ask."""
-        value: str | None = self.settings.get("system_instruction")
-        return value
-
-    @system_instruction.setter
-    def system_instruction(self, text: str | None) -> None:
-        self.settings.arguments["system_instruction"] = text
-
-    @property
     def dialogue_log_path(self) -> Path:
         """The dialogue file."""
         return self.dialogue.path
@@ -521,4 +483,5 @@ def get_session() -> Session:
     global current  # noqa: PLW0603 - one notebook, one session
     if current is None:
         current = Session()
+        current.of_notebook = True
     return current

@@ -21,6 +21,7 @@ from openai_magics.panels.lines import (
     verdict,
 )
 from openai_magics.panels.table import Row, as_html, as_plain, put, table
+from openai_magics.panels.thumbs import thumbnails
 from openai_magics.panels.usage import MEASURES, usage_html
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class DialoguePanel(FormPanel):
         self.shown: list[Summary] = []
         self.chosen: Exchange | None = None
         self.lineage: Lineage | None = None
+        self.pictures: dict[str, str] = {}
         self.measure = "tokens"
         self.usage: Any = None
         self.report: Report | None = None
@@ -100,17 +102,18 @@ class DialoguePanel(FormPanel):
     def choose(self, identity: str) -> Job:
         """Show the record with this id, and where it comes from."""
 
-        def work(_: Job) -> tuple[Exchange, Lineage] | None:
+        def work(_: Job) -> tuple[Exchange, Lineage, dict[str, str]] | None:
             row = self.browser.row_of(identity)
             if row is None:
                 return None
             item = self.browser.exchange(row)
-            return item, self.browser.lineage(item)
+            folder = self.session.dialogue.path.parent
+            return item, self.browser.lineage(item), thumbnails(item, folder)
 
-        def then(found: tuple[Exchange, Lineage] | None) -> str:
+        def then(found: tuple[Exchange, Lineage, dict[str, str]] | None) -> str:
             if found is None:
                 return "That record is no longer in the file."
-            self.chosen, self.lineage = found
+            self.chosen, self.lineage, self.pictures = found
             return ""
 
         return self.run("", work, then)
@@ -237,7 +240,7 @@ class DialoguePanel(FormPanel):
             notebook = self.session.dialogue.path
             beside = notebook.with_name(notebook.name.removesuffix(".dialogue.json") + ".ipynb")
             cell = record.cell_of(beside, self.chosen.cell) if beside.exists() else ""
-            self._page.value = record.page(self.chosen, self.lineage, cell)
+            self._page.value = record.page(self.chosen, self.lineage, cell, self.pictures)
             missing = " The turn before is not in the file." if self.lineage.missing else ""
             self._lineage.value = f"<h4>Lineage</h4>{text(missing)}"
             kin = kin_rows(self.lineage)

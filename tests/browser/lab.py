@@ -115,6 +115,10 @@ def serve(root: Path, **more: str) -> Iterator[Lab]:
     files = root / "files"
     files.mkdir()
     variables = environment(root, **more)
+    settings = root / "jupyterlab_settings_dir" / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True)
+    # Else Lab asks whether it may fetch news, over what a test looks at.
+    (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
     log = (root / "lab.log").open("w")
     command = [
         sys.executable,

@@ -90,7 +90,7 @@ def test_the_notebooks_own_session_can_be_told_otherwise_by_a_cell(
     server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a panel chose stands where a cell's choice stands, not above it."""
-    monkeypatch.setattr(sessions, "current", Session(base_url=server.base_url))
+    monkeypatch.setattr(sessions, "current", None)
     notebook = sessions.get_session()
     notebook.model = "gpt-5"
     config.NOTEBOOK["model"] = "gpt-6"

@@ -63,7 +63,8 @@ ROOMS = {
     "turns": "cells client config conversation dialogue errors exchange failures interrupts replay",
     "sentiment": "",
     "estimate": "connection errors exchange local prices",
-    "session": "client config conversation dialogue errors exchange frames keys notebook prices "
+    "settled": "client config errors keys",
+    "session": "settled client config conversation dialogue errors exchange frames keys notebook prices "
     "renamed turns views",
     # assistants
     "assistants": "",
@@ -140,11 +141,14 @@ ROOMS = {
     "panels.worker": "cells",
     "panels.table": "render",
     "panels.forms": "errors panels.base panels.worker render",
+    "panels.thumbs": "errors exchange",
+    "panels.drop": "",
+    "panels.gallery": "errors images images.prepare images.source panels.thumbs",
     "panels.record": "exchange panels.forms sent",
     "panels.usage": "charts panels.table",
     "panels.models": "errors panels.base panels.forms panels.table status",
     "panels.lines": "frames panels.table",
-    "panels.dialogue": "browse errors panels.forms panels.lines panels.record panels.table panels.usage",
+    "panels.dialogue": "browse errors panels.forms panels.lines panels.record panels.table panels.thumbs panels.usage",
     "warm": "",
     "pytest_plugin": "config",
     "verify_command": "errors",
@@ -169,6 +173,7 @@ LATER = {
     "magics.options": "exchange",
     "magics.service": "connection keys magics.show status",
     "panels.chat": "chains",
+    "panels.thumbs": "images images.prepare images.source",
     "pytest_plugin": "session",
     "prompts": "images.attached values",
     "session": "assistants.desk images.attached panels sentiment",

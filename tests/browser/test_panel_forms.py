@@ -1,0 +1,161 @@
+"""The panels made of forms in a real JupyterLab, used as a person would."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.lab import Lab, browser, notebook, page, serve
+from tests.scripted import ScriptedServer
+from tests.unit.dialogues import HOSTILE, Talk
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+__all__ = ["browser", "page"]
+
+ARTEFACTS = Path(__file__).resolve().parent.parent / "artefacts"
+DARK, LIGHT = "JupyterLab Dark", "JupyterLab Light"
+RIGHT_TO_LEFT = "\u0645\u0631\u062d\u0628\u0627 \u0628\u0627\u0644\u0639\u0627\u0644\u0645"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ScriptedServer]:
+    """A scripted OpenAI server for the whole module."""
+    with ScriptedServer() as scripted:
+        scripted.models.clear()
+        for name in ("gpt-5.4-mini", "gpt-5.5", "gpt-6", "gpt-6-mini", "gpt-4o-mini-transcribe"):
+            scripted.models.add(name)
+        scripted.models.add("gpt-5", "2026-12-11")
+        scripted.models.add("gpt-4o", "2027-01-14")
+        scripted.models.add("<img src=x onerror=alert(1)>", "2027-01-14")
+        yield scripted
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory, server: ScriptedServer) -> Iterator[Lab]:
+    """A JupyterLab whose kernels ask the scripted server."""
+    yield from serve(
+        tmp_path_factory.mktemp("lab"),
+        OPENAI_BASE_URL=server.base_url,
+        OPENAI_MAGICS_MODEL="gpt-5.4-mini",
+    )
+
+
+def shown(lab: Lab, page: Any, name: str, *sources: str) -> Any:
+    """Open a notebook with *sources*, run it, and return its first panel."""
+    path = lab.root / f"{name}.ipynb"
+    path.write_text(json.dumps(notebook("%load_ext openai_magics", *sources)))
+    lab.open(page, path.name)
+    page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
+    lab.run_all(page)
+    panel = page.locator(".oai-form").first
+    panel.wait_for()
+    return panel
+
+
+def pictured(page: Any, panel: Any, name: str, height: int = 1500) -> None:
+    """Take pictures of a panel in both themes, and of it narrow."""
+    ARTEFACTS.mkdir(exist_ok=True)
+    for theme, suffix, width in ((DARK, "-dark", 1100), (LIGHT, "-narrow", 560), (LIGHT, "", 1100)):
+        page.set_viewport_size({"width": width, "height": height})
+        page.evaluate(
+            "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme
+        )
+        page.locator("#jupyterlab-splash").wait_for(state="detached")
+        panel.screenshot(path=ARTEFACTS / f"panel-{name}{suffix}.png")
+    page.set_viewport_size({"width": 1200, "height": 900})
+
+
+def unharmed(page: Any) -> None:
+    """Nothing ran, nothing was loaded from elsewhere, nothing failed."""
+    assert page.errors == []
+    assert page.dialogs == []
+    assert page.strangers == []
+    assert page.locator(".oai-form script, .oai-form iframe, .oai-form img[src='x']").count() == 0
+
+
+def talk(path: Path) -> Talk:
+    """Write a dialogue of two conversations, with every text that would do harm if it could."""
+    made = Talk(path)
+    before = None
+    for number in range(60):
+        said = f"Why does the tide come later on day {number}?"
+        answer = f"The moon has moved on by then, some **{number} times fifty minutes** in all."
+        before = made.said(said, answer, after=before, conversation="tides")
+    for text in HOSTILE:
+        made.said(text, text, reply={"model": "<script>m</script>"}, conversation="hostile")
+    made.said("x" * 1_000_000, RIGHT_TO_LEFT * 1000)
+    return made
+
+
+def test_dialogue(lab: Lab, page: Any) -> None:
+    """Browse, search, a record as it was sent, its lineage, usage, verify; two views in step."""
+    talk(lab.root / "tides.dialogue.json")
+    panel = shown(lab, page, "tides", "%panel dialogue", "%panel dialogue")
+    other = page.locator(".oai-form").nth(1)
+    rows = panel.get_by_role("grid", name="Records").locator("tbody tr")
+    page.wait_for_function("() => document.querySelectorAll('.oai-table tbody tr').length >= 100")
+    unharmed(page)
+
+    panel.get_by_label("Search").fill("day 4")
+    panel.get_by_label("Search").press("Enter")
+    panel.get_by_text("1 to 11 of 11 records, of 77 in the file").wait_for()
+    assert rows.count() == 11
+    other.get_by_text("1 to 11 of 11 records, of 77 in the file").wait_for()
+
+    rows.first.click()
+    panel.get_by_text("Request, as sent").wait_for()
+    page.keyboard.press("ArrowDown")
+    panel.get_by_text("some **48 times fifty minutes**").last.wait_for()
+    assert rows.nth(1).get_attribute("aria-selected") == "true"
+    assert rows.nth(1).evaluate("row => row === document.activeElement")
+    other.get_by_text("some **48 times fifty minutes**").last.wait_for()
+    kin = panel.get_by_role("grid", name="Lineage of the record").locator("tbody tr")
+    assert kin.last.locator("td").first.inner_text() == "a turn after"
+    pictured(page, panel, "dialogue")
+
+    panel.get_by_label("Search").fill("")
+    panel.get_by_label("Search").press("Enter")
+    panel.get_by_label("Conversation").select_option("hostile")
+    panel.get_by_text(f"1 to {len(HOSTILE)} of {len(HOSTILE)} records").wait_for()
+    for _ in range(len(HOSTILE)):
+        page.keyboard.press("ArrowDown") if _ else rows.first.click()
+        page.wait_for_timeout(60)
+    unharmed(page)
+
+    panel.get_by_role("tab", name="Usage").click()
+    panel.locator("svg").wait_for()
+    pictured(page, panel, "usage", 900)
+    panel.get_by_role("tab", name="Verify").click()
+    panel.get_by_role("button", name="Verify").click()
+    panel.get_by_text("the same outputs", exact=True).wait_for()
+    pictured(page, panel, "verify", 900)
+    unharmed(page)
+
+
+def test_models(lab: Lab, page: Any, server: ScriptedServer) -> None:
+    """Search, sort, choose; the warning where the model retires; the endpoint's status."""
+    panel = shown(lab, page, "models", "%panel models", "%ask Hello", "%panel models")
+    rows = panel.get_by_role("grid", name="Models").locator("tbody tr")
+    panel.get_by_text("8 of 8 models").wait_for()
+    panel.get_by_label("Search").press_sequentially("gpt-5")
+    panel.get_by_text("3 of 8 models").wait_for()
+    panel.get_by_role("button", name="retires").click()
+    page.wait_for_function(
+        "() => document.querySelector('.oai-table tbody tr').dataset.id === 'gpt-5'"
+    )
+    rows.first.click()
+    panel.get_by_role("button", name="Use this model").click()
+    panel.get_by_text("gpt-5 is shut down on 2026-12-11: choose another.", exact=True).wait_for()
+    panel.get_by_text("To keep it: %openai use gpt-5").wait_for()
+    panel.get_by_role("button", name="Check endpoint").click()
+    panel.get_by_text("answers: 8 models.").wait_for()
+    panel.get_by_label("Search").fill("")
+    panel.get_by_text("8 of 8 models").wait_for()
+    pictured(page, panel, "models")
+    page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    page.wait_for_function("() => true")
+    unharmed(page)
