@@ -19,6 +19,7 @@ from tests.benchmarks.figures import Figure, Given, NotMeasured
 from tests.benchmarks.kernels import ROOT, environment
 
 NAMES = ("load", "ask", "stream", "append", "open", "engine", "replay", "images")
+PEERS = ROOT / "tests" / "artefacts" / "peers"
 RESULTS = ROOT / "tests" / "artefacts" / "benchmarks.json"
 COLUMNS = ("figure", "against", "floor", "ours", "ratio", "bound", "reached")
 
@@ -31,7 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", metavar="figure", help=f"{', '.join(NAMES)} (all)")
     parser.add_argument("--strict", action="store_true", help="fail where a bound is missed")
     parser.add_argument(
-        "--peers", metavar="PYTHON", help="an interpreter that has langchain-openai and vcrpy"
+        "--peers",
+        metavar="PYTHON",
+        help="an interpreter that has LangChain and vcrpy, or `none` (default: one is made, once)",
     )
     parser.add_argument("--json", type=Path, default=RESULTS, metavar="FILE", help=f"({RESULTS})")
     given = parser.parse_args(arguments)
@@ -48,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.chdir(folder)
         print(f"{os.cpu_count()} cores, load {load()}\n\n{line(COLUMNS)}", flush=True)
         for name in given.names or NAMES:
-            for figure in measured(name, Given(folder, given.peers)):
+            for figure in measured(name, Given(folder, given.peers, PEERS)):
                 figures.append(figure)
                 print(line(shown(figure)), flush=True)
         os.chdir(ROOT)

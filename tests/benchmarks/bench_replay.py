@@ -8,12 +8,22 @@ import json
 import os
 import shutil
 import subprocess
+import venv
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from tests.benchmarks.figures import Figure, Given, Measure, compare, one_by_one, ratio, timed
+from tests.benchmarks.figures import (
+    Figure,
+    Given,
+    Measure,
+    NotMeasured,
+    compare,
+    one_by_one,
+    ratio,
+    timed,
+)
 from tests.benchmarks.kernels import ROOT, environment
 from tests.benchmarks.records import MODEL, answer, filled, question
 from tests.scripted import process
@@ -26,6 +36,7 @@ STRIDE = 4_933
 """Has no divisor in common with RECORDS: goes through all of them, here and there."""
 CELLS = 100
 NOTEBOOK_ROUNDS = 15
+INSTALLED = ("langchain-openai", "langchain-community", "vcrpy")
 PEERS = (
     ("langchain", "a LangChain SQLiteCache hit", 0.1, 60),
     ("vcrpy", "a vcrpy playback", 0.01, 15),
@@ -40,9 +51,11 @@ def run(given: Given) -> Iterator[Figure]:
 
 def _asks(given: Given) -> Iterator[Figure]:
     name = f"a replayed ask out of {RECORDS:,} records"
-    if given.peers is None:
+    try:
+        interpreter = _interpreter(given)
+    except NotMeasured as reason:
         for _, against, _, _ in PEERS:
-            yield Figure(name, against, why_not=f"{against}: no --peers PYTHON was given")
+            yield Figure(name, against, why_not=f"{against}: {reason}")
         return
     from openai_magics import Session
 
@@ -61,7 +74,7 @@ def _asks(given: Given) -> Iterator[Figure]:
         assert replies[0].text == answer(number)
         return taken
 
-    with _peers(given) as ask:
+    with _peers(given.folder, interpreter) as ask:
         for peer, against, bound, rounds in PEERS:
             floor = _asking(ask, peer)
             yield compare(name, against, floor, ours, rounds=rounds, bound=bound, warm=3)
@@ -72,15 +85,40 @@ def _asking(ask: Callable[[str, int], float], peer: str) -> Measure:
     return lambda: ask(peer, next(numbers))
 
 
+def _interpreter(given: Given) -> str:
+    """Return an interpreter that has the peers; they are installed, once, where none is given.
+
+    Raises
+    ------
+    NotMeasured
+        They are not wanted, or cannot be installed.
+    """
+    if given.peers == "none":
+        raise NotMeasured("--peers none was given")
+    if given.peers is not None:
+        return given.peers
+    own = given.made / ("Scripts" if os.name == "nt" else "bin") / "python"
+    if not (given.made / "installed").exists():
+        print(f"installing {', '.join(INSTALLED)} …", flush=True)
+        venv.create(given.made, with_pip=True, clear=True)
+        done = subprocess.run(
+            [own, "-m", "pip", "install", "--quiet", *INSTALLED], capture_output=True, text=True
+        )
+        if done.returncode:
+            raise NotMeasured(f"the peers cannot be installed: {done.stderr.strip()[-200:]}")
+        (given.made / "installed").touch()
+    return str(own)
+
+
 @contextlib.contextmanager
-def _peers(given: Given) -> Iterator[Callable[[str, int], float]]:
+def _peers(folder: Path, interpreter: str) -> Iterator[Callable[[str, int], float]]:
     """Run the peers; yield what asks one of them a question and tells the milliseconds."""
-    exchanges = given.folder / "exchanges.json"
+    exchanges = folder / "exchanges.json"
     exchanges.write_text(json.dumps([(question(n), answer(n)) for n in range(RECORDS)]), "utf-8")
     module = ("-W", "ignore", "-m", "tests.benchmarks.peers")
-    command = [str(given.peers), *module, str(exchanges), str(given.folder)]
+    command = [interpreter, *module, str(exchanges), str(folder)]
     # The environment of the virtual environment that runs this one is not theirs.
-    own = environment(given.folder, {})
+    own = environment(folder, {})
     own.pop("VIRTUAL_ENV", None)
     with subprocess.Popen(
         command, cwd=ROOT, env=own, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

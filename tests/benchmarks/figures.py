@@ -25,10 +25,14 @@ class NotMeasured(Exception):
 
 @dataclass(frozen=True)
 class Given:
-    """What the command line gave: a folder to work in, and the interpreter that has the peers."""
+    """What the command line gave: a folder to work in, and the interpreter that has the peers.
+
+    ``peers`` is a path, ``"none"``, or ``None``: then an environment is made in ``made``.
+    """
 
     folder: Path
     peers: str | None = None
+    made: Path = Path("peers")
 
 
 @dataclass(frozen=True)
