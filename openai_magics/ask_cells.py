@@ -11,6 +11,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -55,7 +56,12 @@ def on_a_line(system: str) -> bool:
     return len(system.splitlines()) == 1 and _literal(system).isprintable()
 
 
-def source(item: Exchange, conversation: str | None, system: str | None = None) -> str | None:
+def source(
+    item: Exchange,
+    conversation: str | None,
+    system: str | None = None,
+    branch: str | None = None,
+) -> str | None:
     """Return the cell that asks what a record asked, or ``None`` where no cell can say it.
 
     Parameters
@@ -65,6 +71,8 @@ def source(item: Exchange, conversation: str | None, system: str | None = None) 
         Which conversation it continues in the notebook.
     system : str, optional
         The session's system instruction at that cell.
+    branch : str, optional
+        The turn it comes after, as ``--branch-from`` takes it, where it is not the last one.
     """
     request = item.request
     if request.kind != "ask" or request.schema or request.tools or len(request.messages) != 1:
@@ -75,12 +83,23 @@ def source(item: Exchange, conversation: str | None, system: str | None = None) 
     text = message.get("content")
     if message.get("role") != "user" or not isinstance(text, str) or len(message) != 2:
         return None
-    return _magic(item, text, conversation, system) or _python(request, text, conversation)
+    place = Place(conversation, system, branch)
+    return _magic(item, text, place) or _python(request, text, place)
 
 
-def _magic(item: Exchange, text: str, conversation: str | None, system: str | None) -> str | None:
+@dataclass(frozen=True)
+class Place:
+    """Where a cell asks: see `source`."""
+
+    conversation: str | None
+    system: str | None
+    branch: str | None
+
+
+def _magic(item: Exchange, text: str, place: Place) -> str | None:
     """Return the cell as a magic, if reading it back gives the same request."""
-    typed = " ".join(_options(item, text, conversation, system))
+    conversation, system = place.conversation, place.system
+    typed = " ".join(_options(item, text, place))
     made = f"%%ask {typed}".rstrip() + f"\n{text}"
     try:
         made.encode()
@@ -98,22 +117,22 @@ def _magic(item: Exchange, text: str, conversation: str | None, system: str | No
     same = same and told == request.system
     same = same and said.max_history == request.max_history
     same = same and said.history == (conversation is not None)
-    same = same and said.conversation == (conversation or "main")
+    same = same and (said.conversation or "main") == (conversation or "main")
+    same = same and said.branch_from == place.branch
     return made if same else None
 
 
-def _options(
-    item: Exchange, text: str, conversation: str | None, system: str | None
-) -> Iterator[str]:
-    request = item.request
+def _options(item: Exchange, text: str, place: Place) -> Iterator[str]:
+    request, conversation = item.request, place.conversation
     if conversation is None:
         yield "--no-history"
     elif conversation != "main":
         yield f"--conversation {_quoted(conversation)}"
     said = {
+        "--branch-from": place.branch,
         "--model": request.model,
         "--base-url": request.endpoint,
-        "--system": None if request.system == system else request.system,
+        "--system": None if request.system == place.system else request.system,
         "--max-history": request.max_history,
         "--format": item.format,
     }
@@ -175,10 +194,12 @@ def _parser() -> ArgumentParser:
     return parser
 
 
-def _python(request: Request, text: str, conversation: str | None) -> str | None:
+def _python(request: Request, text: str, place: Place) -> str | None:
+    conversation = place.conversation
     said: dict[str, Any] = {} if conversation in (None, "main") else {"conversation": conversation}
     said |= {"history": False} if conversation is None else {}
     said |= {
+        "branch_from": place.branch,
         "system_instruction": request.system,
         "model": request.model,
         "base_url": request.endpoint,

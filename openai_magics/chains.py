@@ -149,6 +149,14 @@ class Records:
             if item.id not in followed and conversation in (None, item.conversation)
         ]
 
+    def answers(self, identity: str) -> list[Exchange]:
+        """Return the answers whose id begins with *identity*."""
+        return [item for name, item in self._by_id.items() if name.startswith(identity)]
+
+    def upto(self, item: Exchange) -> Chain:
+        """Return the chain that leads to an answer, as it was when that was given."""
+        return self._back_from(item.conversation, item, as_it_was=True)
+
     def left_out(self, chains: Iterable[Chain], conversation: str | None = None) -> Counter[str]:
         """Count by mark what is recorded and not in *chains*."""
         inside = {id(turn.exchange) for chain in chains for turn in chain.turns}

@@ -20,7 +20,7 @@ from openai_magics.interrupts import heard
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-__all__ = ["Conversation", "Lane", "Place", "Slots", "Turn"]
+__all__ = ["Conversation", "Lane", "Place", "Slots", "Turn", "history", "path"]
 
 
 @dataclass(frozen=True)
@@ -33,24 +33,42 @@ class Place:
 
 @dataclass(frozen=True)
 class Turn:
-    """One ask that was answered."""
+    """One ask that was answered.
+
+    ``base`` are the turns that it comes after where it branched off; ``None``: it comes after
+    the turn that stands before it.
+    """
 
     place: Place
     messages: tuple[Message, ...]
     reply: Reply
     attachments: tuple[Attachment, ...] = field(default=(), compare=False, repr=False)
+    base: tuple[Turn, ...] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass
 class Conversation:
-    """The turns of a named conversation, in order."""
+    """A named conversation.
+
+    ``asked`` are all its turns in the order of their cells, also those that it went back
+    behind (``--branch-from``): their cells can run again, each where it stood.
+    """
 
     name: str
-    turns: list[Turn] = field(default_factory=list)
+    asked: list[Turn] = field(default_factory=list)
+
+    @property
+    def turns(self) -> list[Turn]:
+        """The turns as they stand: those that lead to the last one."""
+        return path(self.asked)
 
     def before(self, place: Place) -> list[Turn]:
         """Return the turns that a new one of *place* comes after."""
-        return [turn for turn in self.turns[: self._position(place)] if not _stale(turn, place)]
+        return path(self.asked_before(place))
+
+    def asked_before(self, place: Place) -> list[Turn]:
+        """Return all turns that stand before a new one of *place*."""
+        return [turn for turn in self.asked[: self._position(place)] if not _stale(turn, place)]
 
     def add(self, turn: Turn, *, new: bool = False) -> None:
         """Put *turn* where its cell's turns stood, or at the end.
@@ -59,23 +77,23 @@ class Conversation:
         """
         position = self._position(turn.place)
         earlier = (
-            [] if new else [item for item in self.turns[:position] if not _stale(item, turn.place)]
+            [] if new else [item for item in self.asked[:position] if not _stale(item, turn.place)]
         )
-        later = [item for item in self.turns[position:] if not _stale(item, turn.place)]
-        self.turns = [*earlier, turn, *later]
+        later = [item for item in self.asked[position:] if not _stale(item, turn.place)]
+        self.asked = [*earlier, turn, *later]
 
     def drop(self, place: Place) -> None:
         """Remove the turns that earlier executions of *place*'s cell left."""
-        self.turns = [turn for turn in self.turns if not _stale(turn, place)]
+        self.asked = [turn for turn in self.asked if not _stale(turn, place)]
 
     def _position(self, place: Place) -> int:
         if place.cell is None:
-            return len(self.turns)
-        of_cell = [n for n, turn in enumerate(self.turns) if turn.place.cell == place.cell]
-        own = [n for n in of_cell if self.turns[n].place.execution == place.execution]
+            return len(self.asked)
+        of_cell = [n for n, turn in enumerate(self.asked) if turn.place.cell == place.cell]
+        own = [n for n in of_cell if self.asked[n].place.execution == place.execution]
         if own:
             return own[-1] + 1
-        return of_cell[0] if of_cell else len(self.turns)
+        return of_cell[0] if of_cell else len(self.asked)
 
 
 def _stale(turn: Turn, place: Place) -> bool:
@@ -85,6 +103,16 @@ def _stale(turn: Turn, place: Place) -> bool:
         and turn.place.cell == place.cell
         and turn.place.execution != place.execution
     )
+
+
+def path(turns: Sequence[Turn]) -> list[Turn]:
+    """Return the turns that lead to the last of *turns*, in order, it among them."""
+    found: list[Turn] = []
+    for turn in reversed(turns):
+        found.append(turn)
+        if turn.base is not None:
+            return [*turn.base, *reversed(found)]
+    return found[::-1]
 
 
 def history(turns: Sequence[Turn], most: int | None) -> tuple[Message, ...]:

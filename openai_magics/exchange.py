@@ -86,7 +86,8 @@ class AskOptions:
     """How to ask, besides the message and the API's parameters (see `Session.ask`)."""
 
     system_instruction: str | None = None
-    conversation: str = "main"
+    conversation: str | None = None
+    branch_from: int | str | None = None
     history: bool = True
     max_history: int | None = None
     new: bool = False

@@ -117,13 +117,17 @@ class _Run:
     """What a run of the exported notebook would do: which turn each ask comes after, which slot it takes.
 
     A turn is not found again where the turn before it is not in the notebook or has another
-    answer, or where an earlier answer to the same request cannot be asked for first.
+    answer, or where an earlier answer to the same request cannot be asked for first. A turn
+    that conversations share (one branched off after it) is asked once, in the first of them.
     """
 
     records: Records
     last: dict[str, str] = field(default_factory=dict)
     taken: Counter[str] = field(default_factory=Counter)
     named: Counter[str] = field(default_factory=Counter)
+    turns: Counter[str] = field(default_factory=Counter)
+    shared: dict[str, str] = field(default_factory=dict)
+    branch: dict[str, str] = field(default_factory=dict)
     system: str | None = None
     lost: int = 0
     unsaid: int = 0
@@ -139,10 +143,15 @@ class _Run:
 
     def cells(self, conversation: str | None, item: Exchange) -> Iterator[dict[str, Any]]:
         """Yield the cell of a turn, after the cells of the answers that come before it."""
+        if conversation is not None and item.id in self.shared:
+            self.last[conversation] = item.id
+            self.branch[conversation] = self.shared[item.id]
+            return
         number = self._named(item.id[:16])
         wanted = item.request.system
         set_before = wanted != self.system and not (wanted and on_a_line(wanted))
-        asking = source(item, conversation, wanted if set_before else self.system)
+        branch = self.branch.pop(conversation or "", None)
+        asking = source(item, conversation, wanted if set_before else self.system, branch)
         if asking is None:
             self.unsaid += 1
             said = Transcript((Chain(conversation, (Turn(item),)),))
@@ -160,6 +169,9 @@ class _Run:
         self.taken[item.fingerprint] += 1
         if conversation is not None:
             self.last[conversation] = item.id if found else ""
+            self.turns[conversation] += 1
+            if found:
+                self.shared[item.id] = f"{conversation}:{self.turns[conversation]}"
         yield _cell("code", f"ask-{number}", asking, item)
 
     def _earlier_slots(self, item: Exchange) -> Iterator[dict[str, Any]]:

@@ -25,7 +25,7 @@ from openai_magics.errors import DialogueDamaged, DialogueError, DialogueUnwrita
 from openai_magics.salvage import read
 from openai_magics.union import Union, union
 
-__all__ = ["Repaired", "drop", "repair", "write_beside"]
+__all__ = ["Repaired", "drop", "holding", "repair", "replaced", "stands_in", "write_beside"]
 
 SENTENCES = {
     "conflict": "Both sides of the merge conflict at {where} are kept.",
@@ -103,7 +103,7 @@ def repair(path: Path | str, *, dry_run: bool = False) -> Repaired:
     """
     path = Path(path)
     writing = not dry_run and os.access(path, os.W_OK)  # what is healthy may be read-only
-    with _held(path, writing=writing) as file:
+    with holding(path, writing=writing) as file:
         if not os.fstat(file.fileno()).st_size:
             return Repaired(path, None, 0)
         contents = read(file, path)
@@ -113,7 +113,7 @@ def repair(path: Path | str, *, dry_run: bool = False) -> Repaired:
         def written() -> Iterator[bytes]:
             return lines(contents.header, (item.piece.read(file) for item in united.entries))
 
-        if _stands_in(file, written()):
+        if stands_in(file, written()):
             return Repaired(path, None, kept)
         mended = tuple(_sentences(contents, united))
         lost = tuple(number for number, _ in contents.lost)
@@ -122,7 +122,7 @@ def repair(path: Path | str, *, dry_run: bool = False) -> Repaired:
         if not writing:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         unread = (piece.read(file) for _, piece in contents.lost)
-        aside, rescued = _replace(path, file, "repair", written(), unread)
+        aside, rescued = replaced(path, file, "repair", written(), unread)
         return Repaired(path, aside, kept, mended, lost, rescued if lost else None)
 
 
@@ -146,12 +146,12 @@ def drop(path: Path | str, ids: Iterable[str], *, dry_run: bool = False) -> Repa
         As `repair`.
     """
     path, unwanted = Path(path), {short(item) for item in ids}
-    with _held(path, writing=not dry_run) as file:
+    with holding(path, writing=not dry_run) as file:
         if not os.fstat(file.fileno()).st_size:
             return Repaired(path, None, 0)
         contents = read(file, path)
         held = contents.entries
-        if not _stands_in(file, lines(contents.header, (item.piece.read(file) for item in held))):
+        if not stands_in(file, lines(contents.header, (item.piece.read(file) for item in held))):
             first = min((line for found in contents.wrong.values() for line in found), default=1)
             raise DialogueDamaged(path, max(first, 1), "the file is damaged, so nothing is removed")
         pieces = [item.piece for item in held if item.id not in unwanted]
@@ -162,7 +162,7 @@ def drop(path: Path | str, ids: Iterable[str], *, dry_run: bool = False) -> Repa
         if dry_run:
             return Repaired(path, None, len(pieces), mended)
         written = lines(contents.header, (piece.read(file) for piece in pieces))
-        aside, _ = _replace(path, file, "prune", written)
+        aside, _ = replaced(path, file, "prune", written)
         return Repaired(path, aside, len(pieces), mended)
 
 
@@ -198,7 +198,7 @@ def _where(numbers: list[int]) -> str:
 
 
 @contextmanager
-def _held(path: Path, *, writing: bool) -> Iterator[BinaryIO]:
+def holding(path: Path, *, writing: bool) -> Iterator[BinaryIO]:
     """Open and lock the file that is there; say what goes wrong of it."""
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "is not there"
@@ -218,7 +218,7 @@ def _held(path: Path, *, writing: bool) -> Iterator[BinaryIO]:
         ) from error
 
 
-def _stands_in(file: BinaryIO, parts: Iterable[bytes]) -> bool:
+def stands_in(file: BinaryIO, parts: Iterable[bytes]) -> bool:
     """Whether the file holds just these bytes."""
     at = 0
     for part in parts:
@@ -229,7 +229,7 @@ def _stands_in(file: BinaryIO, parts: Iterable[bytes]) -> bool:
     return at == os.fstat(file.fileno()).st_size
 
 
-def _replace(
+def replaced(
     path: Path,
     file: BinaryIO,
     purpose: str,

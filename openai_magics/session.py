@@ -10,7 +10,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openai_magics import frames, notebook, prices, renamed
+from openai_magics import branches, notebook, prices, renamed
 from openai_magics.client import Listener, Live
 from openai_magics.config import Settings
 from openai_magics.conversation import Conversation
@@ -18,15 +18,12 @@ from openai_magics.dialogue import DialogueFile
 from openai_magics.errors import MagicsError, OptionError
 from openai_magics.exchange import AskOptions, Reply, Request
 from openai_magics.keys import Secret
+from openai_magics.listings import Listings
 from openai_magics.settled import Settled
 from openai_magics.turns import Asking, Turns
 from openai_magics.views import Dialogue
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from openai_magics.assistants.assistant import Assistant
-    from openai_magics.assistants.desk import Desk
     from openai_magics.exchange import Sentiment
     from openai_magics.panels.base import Panel
 
@@ -35,10 +32,11 @@ __all__ = ["Session", "get_session"]
 log = logging.getLogger("openai_magics")
 
 
+MAIN = "main"
 KEYWORDS = (*(item.name for item in fields(AskOptions)), "on_text", "on_notice")
 
 
-class Session(Settled):
+class Session(Settled, Listings):
     """Asks models and keeps every exchange in the dialogue file.
 
     Parameters
@@ -91,7 +89,7 @@ class Session(Settled):
         self.dialogue = Dialogue(self._dialogue_file, self.turns)
         self.current_job_id: str | None = None
         self._file: DialogueFile | None = None
-        self._desk: Desk | None = None
+        self._thread = MAIN
         self._mutex = threading.Lock()
 
     def __repr__(self) -> str:
@@ -104,7 +102,8 @@ class Session(Settled):
         message: str | Sequence[Any],
         *,
         system_instruction: str | None = None,
-        conversation: str = "main",
+        conversation: str | None = None,
+        branch_from: int | str | None = None,
         history: bool = True,
         max_history: int | None = None,
         new: bool = False,
@@ -126,8 +125,13 @@ class Session(Settled):
             The prompt; in a sequence images stand where they are meant.
         system_instruction : str, optional
             For this ask only.
-        conversation : str
-            Which conversation it continues.
+        conversation : str, optional
+            Which conversation it continues, or begins; by default `thread`.
+        branch_from : int or str, optional
+            Come after this turn in place of the last: its number from 1 in the conversation
+            `thread`, that of another one (``"draft:3"``), or the id of its record. With
+            another *conversation* that one begins there; the turns that are left stay as
+            they are.
         history : bool
             False: neither sees the conversation nor becomes part of it.
         max_history : int, optional
@@ -167,6 +171,7 @@ class Session(Settled):
         options = AskOptions(
             system_instruction=system_instruction,
             conversation=conversation,
+            branch_from=branch_from,
             history=history,
             max_history=max_history,
             new=new,
@@ -185,7 +190,8 @@ class Session(Settled):
         message: str | Sequence[Any],
         *,
         system_instruction: str | None = None,
-        conversation: str = "main",
+        conversation: str | None = None,
+        branch_from: int | str | None = None,
         history: bool = True,
         max_history: int | None = None,
         new: bool = False,
@@ -207,6 +213,7 @@ class Session(Settled):
         options = AskOptions(
             system_instruction=system_instruction,
             conversation=conversation,
+            branch_from=branch_from,
             history=history,
             max_history=max_history,
             new=new,
@@ -254,15 +261,24 @@ class Session(Settled):
             parameters={name: value for name, value in parameters.items() if value is not None},
             max_history=_first(most, said("max_history")) if options.history else None,
         )
-        conversation = options.conversation if options.history else None
+        thread = _first(options.conversation, self.thread)
+        branch = None
+        if options.branch_from is not None:
+            if options.new or not options.history:
+                raise OptionError(
+                    "A branch has a history: the turns up to where it begins.",
+                    "Leave --branch-from out, or --new and --no-history.",
+                )
+            branch = branches.parse(options.branch_from, self.thread)
         return Asking(
             request,
-            conversation,
+            thread if options.history else None,
             new=options.new,
             fresh=options.fresh,
             mode=check("mode", options.mode, "mode"),
             judge=check("sentiment", options.sentiment, "sentiment"),
             assistant=whose,
+            branch=branch,
         )
 
     def _check(self, message: str | Sequence[Any], parameters: dict[str, Any]) -> None:
@@ -286,100 +302,11 @@ class Session(Settled):
         """Whether the dialogue file has an answer to *request*."""
         return bool(self._dialogue_file().slots(request.fingerprint))
 
-    def list_models(self, *, fresh: bool = False, mode: str | None = None) -> pd.DataFrame:
-        """Return the models of the endpoint: ``id, created, owned_by, shutdown_date``, ….
-
-        The listing is recorded and replayed as answers are; *fresh* asks for it anew.
-
-        Raises
-        ------
-        ReplayMiss, NotConnected, ServiceError, DialogueError
-            As `ask`.
-        """
-        request = Request(kind="models", endpoint=self.settings.said("base_url"))
-        reply = self.turns.run(Asking(request, fresh=fresh, mode=mode))
-        return frames.models_frame(reply.payload)
-
     def chat_panel(self) -> Panel:
         """Return the chat panel, for a person who does not write code: display it to show it."""
         from openai_magics.panels import panel
 
         return panel("chat", self)
-
-    async def alist_models(self, *, fresh: bool = False, mode: str | None = None) -> pd.DataFrame:
-        """As `list_models`, without blocking the event loop."""
-        request = Request(kind="models", endpoint=self.settings.said("base_url"))
-        reply = await self.turns.arun(Asking(request, fresh=fresh, mode=mode))
-        return frames.models_frame(reply.payload)
-
-    def list_assistants(self, *, fresh: bool = False, mode: str | None = None) -> pd.DataFrame:
-        """Return the assistants: those kept here, and those the server still has.
-
-        Columns: ``name, id, description, model, instructions, parameters, tools, files``;
-        ``where`` (``notebook``, ``user``, ``server``); ``version``, the hash of the set-up.
-        Why a server lists none is logged. The listing is recorded and replayed; *fresh* asks
-        the server anew (what is kept here is read anew each time).
-
-        Raises
-        ------
-        AssistantsError
-            A file of assistants cannot be read.
-        ReplayMiss, DialogueError
-            As `ask`.
-        """
-        frame, note = self.assistants.listing(fresh=fresh, mode=mode)
-        if note:
-            log.warning("%s", note)
-        return frame
-
-    async def alist_assistants(
-        self, *, fresh: bool = False, mode: str | None = None
-    ) -> pd.DataFrame:
-        """As `list_assistants`, without blocking the event loop."""
-        frame, note = await self.assistants.alisting(fresh=fresh, mode=mode)
-        if note:
-            log.warning("%s", note)
-        return frame
-
-    def set_assistant(self, name_or_id: str | None) -> Assistant | None:
-        """Ask as an assistant from now on, or with ``None`` as none; return it.
-
-        Its instructions, model, parameters, tools and schema enter each request as if they
-        had been typed; what is given to an ask counts before them, what is set for the
-        session after them. The set-up is recorded, and replayed where its file is missing.
-
-        Raises
-        ------
-        OptionError
-            There is none of that name or id, or several have the name.
-        AssistantsError
-            A file of assistants cannot be read.
-        ReplayMiss, DialogueError
-            As `ask`.
-        """
-        if name_or_id is not None:
-            self.assistants.use(name_or_id)
-        elif self._desk is not None:
-            self._desk.current = None
-        return self.assistant
-
-    @property
-    def assistants(self) -> Desk:
-        """What is done with assistants: listing, saving, editing, importing, … (``%assistant``)."""
-        if self._desk is None:
-            from openai_magics.assistants.desk import Desk
-
-            self._desk = Desk(self.settings, self.turns, self.live)
-        return self._desk
-
-    @property
-    def assistant(self) -> Assistant | None:
-        """The assistant in use; set it by its name or id, or to ``None``."""
-        return self._desk.current if self._desk is not None else None
-
-    @assistant.setter
-    def assistant(self, name_or_id: str | None) -> None:
-        self.set_assistant(name_or_id)
 
     def determine_sentiment(self, text: str) -> Sentiment | None:
         """Return ``"positive"``, ``"negative"``, ``"neutral"``, or ``None`` where it cannot be told.
@@ -402,6 +329,40 @@ class Session(Settled):
     def dialogue_log_path(self) -> Path:
         """The dialogue file."""
         return self.dialogue.path
+
+    @property
+    def thread(self) -> str:
+        """The conversation that an ask continues where it names none; ``main`` at first."""
+        return self._thread
+
+    @thread.setter
+    def thread(self, name: str | None) -> None:
+        if name is not None and (not isinstance(name, str) or not name.strip()):
+            raise OptionError(f"{name!r} is no name of a conversation.", "Give it as text.")
+        self._thread = MAIN if name is None else name
+
+    def rename_conversation(self, old: str, new: str) -> None:
+        """Give a conversation another name, in this run and in the dialogue file.
+
+        The file as it was is kept beside it. Fingerprints and ids do not change: what was
+        recorded is replayed as before.
+
+        Raises
+        ------
+        OptionError
+            There is no such conversation, or one of the new name.
+        DialogueError
+            The dialogue file cannot be read or written, or is damaged.
+        """
+        from openai_magics import renaming
+
+        writing = self.settings.get("mode") != "replay"
+        renaming.rename(
+            self._dialogue_file(), self.turns.conversations, (old, new), writing=writing
+        )
+        self.turns.rename(old, new)
+        if self._thread == old:
+            self._thread = new
 
     @property
     def conversations(self) -> dict[str, Conversation]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from openai_magics import notebook, render
@@ -60,16 +61,22 @@ def rows(session: Session) -> list[tuple[str, str]]:
             found.append(("notebook", notebook.locate(explicit=settings.get("notebook")).how))
     except MagicsError as error:
         found.append(("dialogue", str(error)))
+    return [*found, *_of_run(session)]
+
+
+def _of_run(session: Session) -> Iterator[tuple[str, str]]:
+    """Yield what this run has set: its conversations, the assistant, settings."""
     if session.conversations:
         turns = ", ".join(
             f"{name} ({len(c.turns)} turns)" for name, c in session.conversations.items()
         )
-        found.append(("conversations", turns))
+        yield "conversations", turns
+    if session.thread != "main":
+        yield "thread", session.thread
     if (whose := session.assistant) is not None:
         model = f", model {whose.model}" if whose.model else ""
-        found.append(("assistant", f"{whose.name}{model} (%assistant none: as none)"))
+        yield "assistant", f"{whose.name}{model} (%assistant none: as none)"
     for name in ("system_instruction", "max_history", "sentiment"):
-        value, source = settings.resolve(name)
+        value, source = session.settings.resolve(name)
         if source != "default":
-            found.append((name, f"{value} ({source})"))
-    return found
+            yield name, f"{value} ({source})"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BY", "conversations_frame", "usage_frame"]
 
-CONVERSATIONS = ("name", "turns", "first", "last", "models", "tokens", "cost")
+CONVERSATIONS = ("name", "turns", "first", "last", "models", "tokens", "cost", "branched_from")
 BY = ("model", "day", "month", "conversation", "endpoint", "kind")
 SUMS = ("prompt_tokens", "completion_tokens", "cost")
 
@@ -24,7 +24,8 @@ def conversations_frame(chains: Iterable[Chain]) -> pd.DataFrame:
 
     Columns: ``name, turns``; ``first, last`` (UTC); ``models`` that answered; ``tokens``
     (prompts and answers, missing where no server counted); ``cost`` (US dollars, NaN where
-    a turn's price is not known).
+    a turn's price is not known); ``branched_from``, the conversation whose turns it begins
+    with.
     """
     import pandas as pd
 
@@ -56,6 +57,14 @@ def _conversation(chain: Chain) -> dict[str, Any]:
         "models": ", ".join(dict.fromkeys(name for name in models if name)),
         "tokens": sum(counts) if counts else None,
         "cost": sum(reply.cost for reply in replies),
+        "branched_from": next(
+            (
+                item.conversation
+                for item in reversed(items)
+                if item.conversation != chain.conversation
+            ),
+            None,
+        ),
     }
 
 

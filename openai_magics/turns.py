@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from openai_magics import cells, failures
+from openai_magics import branches, cells, failures
+from openai_magics.branches import Branch
 from openai_magics.client import Listener, Live
 from openai_magics.config import Settings
 from openai_magics.conversation import Conversation, Lane, Place, Slots, Turn, history
@@ -41,7 +42,8 @@ class Asking:
     placeholders were filled. ``through`` asks in place of the client's sender (several requests
     that make one answer); ``stands`` tells of a recorded answer whether it still holds, or is to
     be asked for anew where that is possible. ``answers`` makes the sender of what is looked up
-    here, not asked of a service; ``assistant`` is whose set-up the request has.
+    here, not asked of a service; ``assistant`` is whose set-up the request has; ``branch`` is
+    the turn that it comes after, where that is not the last one of its conversation.
     """
 
     request: Request
@@ -56,6 +58,7 @@ class Asking:
     stands: Callable[[Reply], bool] | None = None
     answers: Callable[[Replay, str], Sender] | None = None
     assistant: Assistant | None = None
+    branch: Branch | None = None
 
 
 def here() -> Place:
@@ -135,7 +138,17 @@ class Turns:
 
     def complete(self, asking: Asking) -> Request:
         """Return the request with what came before it; nothing is sent."""
-        return self._complete(asking, here())
+        place = here()
+        return self._complete(asking, self._before(asking, place))
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a conversation of this run another name, where there is one of that name."""
+        with self._mutex:
+            if old in self.conversations:
+                held = [(new if name == old else name, c) for name, c in self.conversations.items()]
+                self.conversations.clear()
+                self.conversations.update(held)
+                self.conversations[new].name = new
 
     def cell_ran(self, place: Place) -> None:
         """Drop the turns of a cell that ran again and no longer asks."""
@@ -157,13 +170,18 @@ class Turns:
         self._shown = _Run()
         self._slots = Slots()
 
-    def _complete(self, asking: Asking, place: Place) -> Request:
+    def _before(self, asking: Asking, place: Place) -> list[Turn]:
+        """Return the turns that a request comes after, however many of them are sent."""
         if asking.conversation is None or asking.new:
-            return asking.request
+            return []
+        if asking.branch is not None:
+            return list(branches.base(asking.branch, self.conversations, place, self.file()))
+        return self._conversation(asking.conversation).before(place)
+
+    def _complete(self, asking: Asking, turns: list[Turn]) -> Request:
         most = asking.request.max_history
-        if most is None:
+        if most is None and turns:
             most = self.settings.get("max_history")
-        turns = self._conversation(asking.conversation).before(place)
         if not turns or most == 0:
             return asking.request
         earlier = (item for turn in turns for item in turn.attachments)
@@ -179,7 +197,8 @@ class Turns:
         """Make a request ready; afterwards record what came of it, whatever that was."""
         place, file = here(), self.file()
         mode = self.settings.get("mode", asking.mode)
-        request, sender = self._complete(asking, place), self._sender(mode, asking, file)
+        before = self._before(asking, place)
+        request, sender = self._complete(asking, before), self._sender(mode, asking, file)
         slot = self._slots.claim(
             request.fingerprint,
             place,
@@ -207,10 +226,9 @@ class Turns:
         with self._mutex:  # asks without history end side by side
             self._shown.add(place, taken.reply.id)
         if asking.conversation is not None:
-            self._conversation(asking.conversation).add(
-                Turn(place, request.messages, taken.reply, asking.request.attachments),
-                new=asking.new,
-            )
+            base = None if asking.branch is None else tuple(before)
+            turn = Turn(place, request.messages, taken.reply, asking.request.attachments, base)
+            self._conversation(asking.conversation).add(turn, new=asking.new)
 
     def _sender(self, mode: str, asking: Asking, file: DialogueFile) -> Sender:
         replaying = Replay(file)

@@ -55,6 +55,8 @@ def candidates(shell: InteractiveShell, line: str) -> list[str] | None:
     values: Iterable[str] = positional[0].choices or ()
     if match[2] == "assistant":
         values = _assistants(words[:-1])
+    if match[2] == "dialogue" and set(words[:-1]) & {"show", "reset", "thread", "rename"}:
+        values = _conversations()
     if match[2] == "models" or (match[2] == "openai" and "use" in words[:-1]):
         values = _models()
     return [value for value in values if value.startswith(last)]
@@ -74,6 +76,8 @@ def _values(shell: InteractiveShell, option: Any) -> list[str]:
         return _models()
     if option.dest == "conversation":
         return _conversations()
+    if option.dest == "branch_from":
+        return _turns()
     if option.dest == "out":
         return sorted(name for name in shell.user_ns if not name.startswith("_"))
     if option.dest == "param":
@@ -130,6 +134,19 @@ def _assistants(before: list[str]) -> list[str]:
 def _conversations() -> list[str]:
     session = _session()
     return sorted(session.conversations) if session is not None else ["main"]
+
+
+def _turns() -> list[str]:
+    """Return the turns of this run, by their numbers; those of the current conversation first."""
+    session = _session()
+    if session is None:
+        return []
+    talks = sorted(session.conversations.items(), key=lambda item: item[0] != session.thread)
+    return [
+        str(n) if name == session.thread else f"{name}:{n}"
+        for name, talk in talks
+        for n in range(1, len(talk.asked) + 1)
+    ]
 
 
 def _session() -> Any:

@@ -35,6 +35,17 @@ COMMANDS: Mapping[str, tuple[str, tuple[Settings, ...]]] = {
     "show": ("what was said, to read", ((("conversation",), NAME), ALL)),
     "conversations": ("the conversations as a DataFrame", (ALL,)),
     "usage": ("requests, tokens and cost by model and day, as a DataFrame", (ALL,)),
+    "thread": (
+        "the conversation that an ask continues where it names none; with a name, set it",
+        ((("conversation",), {"nargs": "?", "metavar": "CONVERSATION", "help": "this one"}),),
+    ),
+    "rename": (
+        "give a conversation another name, in this run and in the file",
+        (
+            (("conversation",), {"metavar": "OLD", "help": "the name it has"}),
+            (("new",), {"metavar": "NEW", "help": "the name it gets"}),
+        ),
+    ),
     "path": ("the dialogue file", ()),
     "reset": (
         "forget a conversation, or all, in this run; the file keeps what it holds",
@@ -101,7 +112,7 @@ def run(session: Session, line: str) -> Any:
         first, rest = "frame", [first, *rest]
     name = "%dialogue" if first == "frame" else f"%dialogue {first}"
     typed = options.parse(parser_of(first), name, rest)
-    return HANDLERS[first](session.dialogue, typed)
+    return HANDLERS[first](session, typed)
 
 
 def _say(text: str) -> None:
@@ -124,6 +135,17 @@ def _reset(dialogue: Dialogue, typed: argparse.Namespace) -> None:
         _say(f"There is no {dialogue.path.name} yet: nothing was moved.")
     else:
         _say(f"{what} forgotten in this run; {dialogue.path.name} keeps what was said.")
+
+
+def _thread(session: Session, typed: argparse.Namespace) -> None:
+    if typed.conversation is not None:
+        session.thread = typed.conversation
+    _say(f"An ask continues the conversation {session.thread!r}.")
+
+
+def _rename(session: Session, typed: argparse.Namespace) -> None:
+    session.rename_conversation(typed.conversation, typed.new)
+    _say(f"The conversation {typed.conversation!r} is now {typed.new!r}.")
 
 
 def _export(dialogue: Dialogue, typed: argparse.Namespace) -> None:
@@ -162,16 +184,18 @@ def _room(name: str) -> Any:
     return importlib.import_module(f"openai_magics.{name}")
 
 
-HANDLERS: Mapping[str, Callable[[Dialogue, argparse.Namespace], Any]] = {
-    "frame": lambda dialogue, typed: dialogue.to_frame(whole=typed.all),
-    "show": lambda dialogue, typed: dialogue.show(typed.conversation, whole=typed.all),
-    "conversations": lambda dialogue, typed: dialogue.conversations(whole=typed.all),
-    "usage": lambda dialogue, typed: dialogue.usage(whole=typed.all),
-    "path": lambda dialogue, _: dialogue.path,
-    "reset": _reset,
-    "export": _export,
-    "verify": _verify,
-    "repair": _repair,
+HANDLERS: Mapping[str, Callable[[Session, argparse.Namespace], Any]] = {
+    "frame": lambda session, typed: session.dialogue.to_frame(whole=typed.all),
+    "show": lambda session, typed: session.dialogue.show(typed.conversation, whole=typed.all),
+    "conversations": lambda session, typed: session.dialogue.conversations(whole=typed.all),
+    "usage": lambda session, typed: session.dialogue.usage(whole=typed.all),
+    "thread": _thread,
+    "rename": _rename,
+    "path": lambda session, _: session.dialogue.path,
+    "reset": lambda session, typed: _reset(session.dialogue, typed),
+    "export": lambda session, typed: _export(session.dialogue, typed),
+    "verify": lambda session, typed: _verify(session.dialogue, typed),
+    "repair": lambda session, typed: _repair(session.dialogue, typed),
 }
 
 
@@ -191,6 +215,8 @@ class DialogueMagics(Family):
             "show",
             "conversations",
             "usage",
+            "thread",
+            "rename",
             "path",
             "reset",
             "export",
@@ -200,8 +226,11 @@ class DialogueMagics(Family):
         help="what to do (default: give the DataFrame)",
     )
     @argument(
-        "what", nargs="?", help="for `show` and `reset`: a conversation; for `export`: the file"
+        "what",
+        nargs="?",
+        help="for `show`, `reset`, `thread`, `rename`: a conversation; for `export`: the file",
     )
+    @argument("new", nargs="?", help="for `rename`: the name it gets")
     @argument(
         "--format",
         choices=("md", "html", "csv", "jsonl", "ipynb"),
@@ -227,6 +256,8 @@ class DialogueMagics(Family):
             %dialogue show draft
             %dialogue conversations
             %dialogue usage
+            %dialogue thread draft               (asks without -c continue draft)
+            %dialogue rename draft paper
             %dialogue path
             %dialogue reset draft
             %dialogue export talk.md

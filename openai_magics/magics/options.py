@@ -43,6 +43,7 @@ OURS = (
     "stream_options",
     "base_url",
     "conversation",
+    "branch_from",
     "history",
     "new",
 )
@@ -55,6 +56,14 @@ ASK_ARGUMENTS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (
         ("-c", "--conversation"),
         {"metavar": "NAME", "help": "the conversation to continue (default: main)"},
+    ),
+    (
+        ("--branch-from",),
+        {
+            "metavar": "TURN",
+            "help": "go on from an earlier turn (3, draft:3, or a record's id); with -c as a new "
+            "conversation",
+        },
     ),
     (("--new",), {"action": "store_true", "help": "begin the conversation anew with this turn"}),
     (
@@ -195,7 +204,8 @@ def ask_line(parser: ArgumentParser, name: str, line: str, cell: str | None = No
         message=message,
         options=AskOptions(
             system_instruction=typed.system,
-            conversation=typed.conversation or "main",
+            conversation=typed.conversation or None,
+            branch_from=typed.branch_from,
             history=not typed.no_history,
             max_history=typed.max_history,
             new=typed.new,

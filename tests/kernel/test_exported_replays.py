@@ -19,10 +19,12 @@ from tests.unit.dialogues import HOSTILE
 CELLS = [
     "%%ask\nWhat is a tide?",
     "%%ask --temperature 0.2 -p top_p=0.9\nAnd an ebb?\n\nSay it in {two} lines, $please.",
+    "%%ask -c fork --branch-from 1\nFork here.",
     '%%ask -c "my draft" --system "Don\'t \\"hedge\\"." --max-tokens 50\nSketch it.',
     "%ask Is this a question?",
     "%%ask --no-history -f json\nJSON, please.",
     "%%ask --new\nFrom the start.",
+    "%%ask -c fork --branch-from fork:1\nFork again.",
     "%%ask --max-history 1\nGo on.",
     "%config OpenAIMagics.system_instruction = 'Two\\nlines.'",
     "%%ask -m gpt-4o-mini\nWhat now?",
@@ -58,7 +60,7 @@ def test_an_exported_notebook_replays_at_once(
     tmp_path: Path, scripted: ScriptedServer, mode: str
 ) -> None:
     """What was asked in cells, exported and run where nothing can be asked, gives the bytes that were exported."""
-    scripted.script.then("The sea's *breath*.", *HOSTILE[:3], '{"a": [1, 2]}')
+    scripted.script.then("The sea's *breath*.", *HOSTILE[:4], '{"a": [1, 2]}')
     env = environment(tmp_path, scripted.base_url)
     with loaded(tmp_path / "work", env) as kernel:
         for number, source in enumerate(CELLS):

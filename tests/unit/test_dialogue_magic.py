@@ -277,7 +277,8 @@ def test_the_method_and_the_commands_agree(shell: InteractiveShell) -> None:
     ("line", "gives"),
     [
         ("%dialogue ex", ["export"]),
-        ("%dialogue re", ["reset", "repair"]),
+        ("%dialogue re", ["rename", "reset", "repair"]),
+        ("%dialogue thread m", []),
         ("%dialogue export a.md --fo", ["--format"]),
         ("%dialogue export a --format h", ["html"]),
     ],

@@ -60,11 +60,16 @@ ROOMS = {
     "replay": "client dialogue errors exchange failures redrawn",
     "pages": "calls exchange replay",
     "conversation": "errors exchange interrupts",
-    "turns": "cells client config conversation dialogue errors exchange failures interrupts replay",
+    "branches": "chains conversation errors exchange",
+    "renaming": "conversation dialogue entries errors repair salvage",
+    "turns": "branches cells client config conversation dialogue errors exchange failures interrupts "
+    "replay",
     "sentiment": "",
     "estimate": "connection errors exchange local prices",
     "settled": "client config errors keys",
-    "session": "settled client config conversation dialogue errors exchange frames keys notebook prices "
+    "listings": "exchange frames turns",
+    "session": "branches settled client config conversation dialogue errors exchange keys listings "
+    "notebook prices "
     "renamed turns views",
     # assistants
     "assistants": "",
@@ -176,7 +181,8 @@ LATER = {
     "panels.thumbs": "images images.prepare images.source",
     "pytest_plugin": "session",
     "prompts": "images.attached values",
-    "session": "assistants.desk images.attached panels sentiment",
+    "listings": "assistants.desk",
+    "session": "images.attached panels renaming sentiment",
     "verify_command": "repair verify",
     "views": "browse summaries verify",
     "warm": "local magics.show sentiment",

@@ -23,7 +23,8 @@ def test_conversations_are_summed_up() -> None:
     talk.said("three", conversation="draft", reply={"usage": {}})
     talk.said("alone", conversation=None)
     frame = talk.dialogue.conversations()
-    assert list(frame.columns) == ["name", "turns", "first", "last", "models", "tokens", "cost"]
+    told = ["name", "turns", "first", "last", "models", "tokens", "cost", "branched_from"]
+    assert list(frame.columns) == told
     assert frame[["name", "turns", "models"]].to_numpy().tolist() == [
         ["main", 2, "gpt-4o, gpt-5"],
         ["draft", 1, "gpt-4o"],
