@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, is_dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from openai_magics.errors import BadReply
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
-__all__ = ["CodeBlock", "code_blocks", "parse_json", "sections", "tables"]
+__all__ = ["CodeBlock", "code_blocks", "frame", "grid", "grids", "parse_json", "sections", "tables"]
 
 LINE_END = re.compile("\r\n?|\n")
 """CommonMark's; `str.splitlines` knows more."""
@@ -76,6 +77,18 @@ def tables(text: str) -> list[pd.DataFrame]:
     import pandas as pd
 
     found: list[pd.DataFrame] = []
+    for names, *rows in grids(text):
+        frame = pd.DataFrame(rows, columns=pd.Index(names), dtype=object)
+        for n in range(frame.shape[1]):
+            numbers = pd.to_numeric(frame.iloc[:, n], errors="coerce")
+            if len(frame) and not numbers.isna().any():
+                frame.isetitem(n, numbers)
+        found.append(frame)
+    return found
+
+
+def grids(text: str) -> Iterator[list[list[str]]]:
+    """Yield the tables of *text* as rows of cells, the names of the columns first."""
     rows: list[list[str]] = []
     for token in _parser().parse(text):
         if token.type == "table_open":
@@ -85,14 +98,46 @@ def tables(text: str) -> list[pd.DataFrame]:
         elif token.type == "inline" and token.level >= 3 and rows:
             rows[-1].append(_plain(token))
         elif token.type == "table_close":
-            frame = pd.DataFrame(rows[1:], columns=pd.Index(rows[0]), dtype=object)
-            for n in range(frame.shape[1]):
-                numbers = pd.to_numeric(frame.iloc[:, n], errors="coerce")
-                if len(frame) and not numbers.isna().any():
-                    frame.isetitem(n, numbers)
-            found.append(frame)
+            yield rows
             rows = []
-    return found
+
+
+def grid(value: Any) -> list[list[Any]]:
+    """Return plain values as rows of cells, the names of the columns first.
+
+    A list of objects has a row each, and a column for every name; so has an object that holds
+    nothing but one list. Any other object is one row, any other list one column (``value``).
+    """
+    if isinstance(value, dict) and len(value) == 1:
+        (only,) = value.values()
+        value = only if isinstance(only, list) else value
+    items = value if isinstance(value, list) else [value]
+    if not any(isinstance(item, dict) for item in items):
+        return [["value"], *([item] for item in items)]
+    named = [item if isinstance(item, dict) else {"value": item} for item in items]
+    names = list(dict.fromkeys(str(name) for item in named for name in item))
+    return [names, *([item.get(name) for name in names] for item in named)]
+
+
+def frame(value: Any) -> pd.DataFrame:
+    """Return values (plain ones, or instances of classes) as `grid` lays them out."""
+    import pandas as pd
+
+    names, *rows = grid(_open(value))
+    return cast("pd.DataFrame", pd.DataFrame(rows, columns=pd.Index(names)))
+
+
+def _open(value: Any) -> Any:
+    """Return instances of pydantic models and dataclasses as dicts, in lists and tuples too."""
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_open(item) for item in value]
+    if hasattr(value, "model_dump"):
+        return value.model_dump()
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, dict) and len(value) == 1:
+        return {name: _open(item) for name, item in value.items()}
+    return value
 
 
 def _plain(token: Token) -> str:

@@ -16,6 +16,7 @@ from openai_magics.chains import Records
 from openai_magics.conversation import Conversation, Place, Turn, path
 from openai_magics.errors import OptionError, nearest
 from openai_magics.exchange import Exchange
+from openai_magics.rounds.steps import follows_up
 
 __all__ = ["Branch", "base", "parse"]
 
@@ -89,13 +90,15 @@ def base(
             "no turn in this run yet.",
             f"Conversations: {', '.join(known)}." if known else "Ask something first.",
         )
-    if branch.number > len(asked):
-        turns = "1 turn" if len(asked) == 1 else f"{len(asked)} turns"
+    begins = [n for n, turn in enumerate(asked) if not turn.follows]
+    if branch.number > len(begins):
+        turns = "1 turn" if len(begins) == 1 else f"{len(begins)} turns"
         raise OptionError(
             f"There is no turn {branch.number}: {branch.conversation!r} has {turns} before this one.",
-            "\n".join(f"  {n} {said(turn)}" for n, turn in enumerate(asked, 1)),
+            "\n".join(f"  {n} {said(asked[at])}" for n, at in enumerate(begins, 1)),
         )
-    return tuple(path(asked[: branch.number]))
+    ends = [*begins[1:], len(asked)]  # a turn, and the exchanges that go on with it
+    return tuple(path(asked[: ends[branch.number - 1]]))
 
 
 def said(turn: Turn) -> str:
@@ -135,4 +138,5 @@ def _of_run(
 
 def _turn(item: Exchange) -> Turn:
     assert item.answer is not None
-    return Turn(Place(None, "recorded"), item.request.messages, item.answer)
+    follows = follows_up(item.request)
+    return Turn(Place(None, "recorded"), item.request.messages, item.answer, follows=follows)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from openai_magics.exchange import Reply, joined
 from openai_magics.keys import HIDDEN, Secret
 from openai_magics.wire import StreamReader
+
+if TYPE_CHECKING:
+    from openai_magics.rounds.steps import Step
 
 __all__ = ["Call", "Listener", "bar", "hidden"]
 
@@ -27,11 +30,18 @@ class Listener:
     """Who hears of an answer while it comes.
 
     ``on_text`` gets each piece of text, ``on_notice`` a line that matters for the moment (a
-    wait, a download) or ``""`` when it no longer does.
+    wait, a download) or ``""`` when it no longer does. ``on_step`` gets what came of an
+    exchange that another one follows in the same ask: the text begins anew.
     """
 
     on_text: Callable[[str], None] | None = None
     on_notice: Callable[[str], None] | None = None
+    on_step: Callable[[Step], None] | None = None
+
+    def stepped(self, steps: Sequence[Step]) -> None:
+        """Tell the last of some steps, if there is one."""
+        if steps and self.on_step is not None:
+            self.on_step(steps[-1])
 
     def notice(self, line: str) -> None:
         """Say *line*, or log it where nobody listens."""

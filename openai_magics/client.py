@@ -32,12 +32,14 @@ from openai_magics.errors import (
     KeyRefused,
     MagicsError,
     OptionError,
+    RequestRefused,
     ServiceError,
     SettingError,
 )
 from openai_magics.exchange import Reply, Request, Resolved, canonical_json, image_parts
 from openai_magics.keys import Secret, redact
 from openai_magics.routes import ROUTES
+from openai_magics.schemas import forms
 
 if TYPE_CHECKING:
     import openai
@@ -69,6 +71,7 @@ class Live:
         self._async: WeakKeyDictionary[Any, dict[_Name, openai.AsyncOpenAI]]
         self._async = WeakKeyDictionary()
         self._models: dict[str, str] = {}
+        self._forms = forms.Forms()
         self._mutex = threading.Lock()
 
     def target(self, request: Request) -> Target:
@@ -108,7 +111,17 @@ class Live:
         Interrupted
             The person stopped it; its ``reply`` holds what came.
         """
-        target, key, resolved, parts = self._prepare(request, listener)
+        place = self._place(request)
+        for form in self._forms.of(request.schema, place):
+            try:
+                return self._send(request, form, listener)
+            except RequestRefused as problem:
+                if not self._forms.refused(form, place, problem):
+                    raise
+        raise AssertionError("the last form raises")
+
+    def _send(self, request: Request, form: str, listener: Listener) -> Reply:
+        target, key, resolved, parts = self._prepare(request, form, listener)
         for attempt in self._attempts():
             with self._watching(target, key, resolved, listener, attempt) as call:
                 client = self._client(target, key)
@@ -139,7 +152,17 @@ class Live:
         asyncio.CancelledError
             The task was cancelled; its ``reply`` attribute holds what came.
         """
-        prepare = asyncio.to_thread(self._prepare, request, listener)
+        place = self._place(request)
+        for form in self._forms.of(request.schema, place):
+            try:
+                return await self._asend(request, form, listener)
+            except RequestRefused as problem:
+                if not self._forms.refused(form, place, problem):
+                    raise
+        raise AssertionError("the last form raises")
+
+    async def _asend(self, request: Request, form: str, listener: Listener) -> Reply:
+        prepare = asyncio.to_thread(self._prepare, request, form, listener)
         target, key, resolved, parts = await prepare
         for attempt in self._attempts():
             with self._watching(target, key, resolved, listener, attempt) as call:
@@ -163,8 +186,13 @@ class Live:
                 await asyncio.sleep(call.wait)
         raise AssertionError("the last attempt raises")
 
+    def _place(self, request: Request) -> tuple[str | None, str | None]:
+        """Return what tells places apart that take different forms of a schema."""
+        get = self.settings.get
+        return request.endpoint or get("base_url"), request.model or get("model")
+
     def _prepare(
-        self, request: Request, listener: Listener
+        self, request: Request, form: str, listener: Listener
     ) -> tuple[Target, Secret, Resolved, Parts]:
         """Make ready what answers and what is sent: the engine, the model's name, the images."""
         target, route = self.target(request), ROUTES.get(request.kind)
@@ -185,12 +213,13 @@ class Live:
                 system = local.DEFAULT_SYSTEM_PROMPT if system is None else system
         elif target.model is None and names_model:
             target = replace(target, model=self._only_model(target))
-        parameters = dict(request.parameters)
+        parameters = {**request.parameters, **forms.parameters(form, request.schema)}
         if target.local and route is None and request.occurrence and "seed" not in parameters:
             # The engine repeats itself for a seed: another sample is another seed.
             parameters["seed"] = request.occurrence + 1
         if wire.wants_json(request):
             system = wire.with_json_asked_for(request, system)
+        system = forms.in_words(form, request.schema, system)
         if self.holds_key(canonical_json([request.said, system]).decode(), key):
             raise OptionError(
                 "The request holds the API key (in the system instruction or a parameter).",

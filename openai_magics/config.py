@@ -28,7 +28,7 @@ from openai_magics.errors import SettingError, nearest
 __all__ = ["MODES", "SETTINGS", "Setting", "Settings", "user_file"]
 
 MODES = ("auto", "live", "replay")
-FORMATS = ("markdown", "text", "json", "code")
+FORMATS = ("markdown", "text", "json", "code", "table", "sections")
 PREFIX = "OPENAI_MAGICS_"
 ELSEWHERE = {
     PREFIX + "CACHE": "the folder of the embedded engine's weights",

@@ -33,10 +33,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Turn:
-    """One ask that was answered.
+    """One exchange that was answered.
 
     ``base`` are the turns that it comes after where it branched off; ``None``: it comes after
-    the turn that stands before it.
+    the turn that stands before it. ``follows`` is true where it goes on with the ask before it.
     """
 
     place: Place
@@ -44,6 +44,7 @@ class Turn:
     reply: Reply
     attachments: tuple[Attachment, ...] = field(default=(), compare=False, repr=False)
     base: tuple[Turn, ...] | None = field(default=None, compare=False, repr=False)
+    follows: bool = False
 
 
 @dataclass
@@ -116,9 +117,10 @@ def path(turns: Sequence[Turn]) -> list[Turn]:
 
 
 def history(turns: Sequence[Turn], most: int | None) -> tuple[Message, ...]:
-    """Return the messages of the last *most* turns (``None``: of all)."""
+    """Return the messages of the last *most* asks (``None``: of all), each with what followed it."""
     if most is not None:
-        turns = turns[len(turns) - min(most, len(turns)) :]
+        begins = [n for n, turn in enumerate(turns) if not turn.follows]
+        turns = turns[begins[-most] :] if 0 < most < len(begins) else turns if most else ()
     return tuple(message for turn in turns for message in (*turn.messages, turn.reply.message))
 
 

@@ -150,6 +150,28 @@ class DialogueFile:
                 return self.get(fingerprint, occurrence, request)
             return self._exchange(self._parse(line, offset), offset, like=request)
 
+    def following(self, identity: str) -> list[Exchange]:
+        """Return the exchanges whose turn before is the record *identity*, in order.
+
+        Those that are never replayed are among them, first. The lines are looked through, and
+        only those that name it are parsed.
+        """
+        with self._mutex:
+            self._refresh()
+            end = self._tail.end if self._tail and self._tail.records else 0
+        found: list[Exchange] = []
+        wanted = identity.encode()
+        if end:
+            with self.path.open("rb") as file:
+                file.readline()
+                while (offset := file.tell()) < end:
+                    line = file.readline()
+                    if wanted in line and (record := self._parse(line, offset)):
+                        found.append(self._exchange(record, offset))
+        found += tuple(self._pending)
+        after = [item for item in found if item.request.parent == identity]
+        return sorted(after, key=lambda item: item.occurrence is not None)
+
     def append(self, *exchanges: Exchange) -> None:
         """Add records at the end, all of them with one write and one ``fsync``.
 

@@ -30,6 +30,7 @@
         ├── QuotaExhausted        429: the account has no credit left
         ├── Unreachable           no connection, a time-out, a 5xx
         └── BadReply              an answer that is not what the protocol says
+            └── SchemaMismatch    an answer that does not fit the schema that was asked for
     Interrupted (KeyboardInterrupt)   stopped by the person before the answer was whole
 
 They are ordinary exceptions, so a cell that meets one has failed (nbval, papermill and CI
@@ -41,7 +42,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,6 +76,7 @@ __all__ = [
     "RateLimited",
     "ReplayMiss",
     "RequestRefused",
+    "SchemaMismatch",
     "ServiceError",
     "SettingError",
     "Unreachable",
@@ -284,6 +286,30 @@ class Unreachable(ServiceError):
 
 class BadReply(ServiceError):
     """The answer is not what the protocol says: cut off, empty, or not JSON."""
+
+
+class SchemaMismatch(BadReply):
+    """The answer does not fit the schema ``name``; ``problems`` says where and how."""
+
+    name = ""
+    problems: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, name: str, problems: Sequence[str], *, was_cut: bool = False) -> SchemaMismatch:
+        """Return the error for an answer; *was_cut*: it reached the token limit."""
+        more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
+        said = cls(
+            f"The answer does not fit the schema {name!r}: {'; '.join(problems[:5])}{more}.",
+            "It is recorded, and in `_answer`. Say in the prompt what is wanted, or ask another "
+            "model.",
+        )
+        if was_cut:
+            said = cls(
+                f"The answer reached the token limit before its JSON ended (schema {name!r}).",
+                "What came is recorded. Allow more (--max-tokens N), or ask for less at once.",
+            )
+        said.name, said.problems = name, tuple(problems)
+        return said
 
 
 class Interrupted(KeyboardInterrupt):

@@ -25,10 +25,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from openai_magics.asked import AskOptions
 from openai_magics.canonical import canonical_json, digest, joined
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from openai_magics.rounds.steps import Step
+    from openai_magics.schemas.shape import Shape
 
 __all__ = [
     "AskOptions",
@@ -79,24 +83,6 @@ class Attachment(Protocol):
 
     def wired(self, model: str | None) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         """Return the part for the wire, and what the record keeps of it besides ``said``."""
-
-
-@dataclass(frozen=True)
-class AskOptions:
-    """How to ask, besides the message and the API's parameters (see `Session.ask`)."""
-
-    system_instruction: str | None = None
-    conversation: str | None = None
-    branch_from: int | str | None = None
-    history: bool = True
-    max_history: int | None = None
-    new: bool = False
-    fresh: bool = False
-    mode: str | None = None
-    model: str | None = None
-    base_url: str | None = None
-    sentiment: str | None = None
-    images: Any = ()
 
 
 @dataclass(frozen=True)
@@ -197,6 +183,11 @@ class Reply:
         Of ``text``; ``None`` where it cannot be told.
     fingerprint, id : str
         Of the request, and of the record in the dialogue file.
+    shape : Shape or None
+        What the answer was to be (see `openai_magics.schemas`); ``data`` is read by it.
+    steps : tuple of Step
+        What the model said before this reply, in the same ask: tools that it called, an
+        answer that did not fit its schema.
     replayed : bool
         Whether it came from the dialogue file.
     """
@@ -215,6 +206,8 @@ class Reply:
     sentiment: Sentiment | None = None
     fingerprint: str = field(default="", repr=False)
     id: str = field(default="", repr=False)
+    shape: Shape | None = field(default=None, compare=False, repr=False)
+    steps: tuple[Step, ...] = field(default=(), compare=False, repr=False)
     replayed: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
@@ -247,11 +240,18 @@ class Reply:
     def data(self) -> Any:
         """The JSON in the answer, parsed (bare, or in its first fenced block).
 
+        Where a schema was asked for, the instance of its class, or the plain values that fit
+        the schema.
+
         Raises
         ------
         BadReply
             There is none, or it does not parse.
+        SchemaMismatch
+            It does not fit the schema.
         """
+        if self.shape is not None:
+            return self.shape.parse(self.text)
         from openai_magics import answers
 
         return answers.parse_json(self.text)
@@ -269,6 +269,21 @@ class Reply:
         from openai_magics import answers
 
         return answers.tables(self.text)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """``data`` as a DataFrame: a row for each of a list; else the first Markdown table.
+
+        Raises
+        ------
+        BadReply
+            The answer holds neither.
+        """
+        from openai_magics import answers
+
+        if self.shape is None and (found := answers.tables(self.text)):
+            return found[0]
+        return answers.frame(self.data)
 
     @property
     def sections(self) -> dict[str, Any]:
@@ -325,13 +340,18 @@ class Exchange:
         """Return `answer`, which says whether it is *replayed*."""
         if self.reply is None:
             return None
-        return replace(
+        answer = replace(
             self.reply,
             resolved=self.resolved,
             fingerprint=self.fingerprint,
             id=self.id,
             replayed=replayed,
         )
+        if self.request.schema is None:
+            return answer
+        from openai_magics.schemas.shape import recorded
+
+        return replace(answer, shape=recorded(self.request.schema))
 
     def to_record(self) -> dict[str, Any]:
         """Return the record as plain values, in the order in which its line is written."""

@@ -16,7 +16,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from openai_magics.errors import BadReply
-from openai_magics.exchange import Reply, Request, joined
+from openai_magics.exchange import Reply, Request
+from openai_magics.grids import plain_data, pretty, table_html, tables_in
+from openai_magics.safe import pre, printable
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -24,15 +26,19 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
     from markdown_it.utils import EnvType, OptionsDict
 
+    from openai_magics.rounds.steps import Step
+
 __all__ = [
     "Bundle",
     "answer",
+    "called",
     "checked",
     "dry_run",
     "markdown_html",
     "notes",
     "notice",
     "partial",
+    "plain",
     "printable",
     "table",
 ]
@@ -40,26 +46,11 @@ __all__ = [
 Bundle = tuple[dict[str, Any], dict[str, Any]]
 """The data and the metadata of a ``display_data`` message."""
 
-UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 SAFE_LINK = re.compile(r"(?:https?://|mailto:|#)", re.IGNORECASE)
+LINE = 200
+"""Characters of a call, and of its result, on the line that tells it."""
 EMBEDDED = "SmolLM2-135M-Instruct"
 CLASSES = "openai-magics mathjax_ignore tex2jax_ignore"
-
-
-def printable(text: str) -> str:
-    """Return *text* so that it can be shown and encoded anywhere.
-
-    A control character becomes its picture (U+2400…), a lone surrogate or C1 control U+FFFD;
-    a terminal therefore never obeys an answer.
-    """
-    return UNPRINTABLE.sub(_picture, joined(text).replace("\r\n", "\n"))
-
-
-def _picture(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    if code < 0x20:
-        return chr(0x2400 + code)
-    return "\u2421" if code == 0x7F else "\ufffd"
 
 
 @lru_cache(maxsize=1)
@@ -87,25 +78,63 @@ def markdown_html(text: str) -> str:
 
 
 def answer(reply: Reply, form: str = "markdown") -> Bundle:
-    """Return what a cell shows of *reply*; *form* is markdown, text, json or code.
+    """Return what a cell shows of *reply*; *form* is one of `openai_magics.config.FORMATS`.
 
     Raises
     ------
     BadReply
-        *form* is json and the answer is not.
+        *form* is json or table and the answer is not, or holds none.
     """
     text = printable(reply.text)
+    before = "".join(_step(step) for step in reply.steps)
     inner = {
         "markdown": markdown_html,
-        "text": _pre,
+        "text": pre,
         "code": _code_of(reply),
         "json": _json_of(reply),
+        "table": _tables_of(reply),
+        "sections": _sections_of(reply),
     }[form](text)
     beside = "".join(
         f"<div><small>{html.escape(printable(note))}</small></div>" for note in notes(reply)
     )
-    data = {"text/plain": text, "text/html": _framed(inner + beside)}
+    data = {"text/plain": plain(reply), "text/html": _framed(before + inner + beside)}
     return data, {"openai_magics": _identity(reply)}
+
+
+def plain(reply: Reply) -> str:
+    """Return what a cell shows of *reply* as plain text: the calls of tools, then the answer."""
+    blocks = [block for step in reply.steps for block in _told(step)]
+    return "\n\n".join([*blocks, printable(reply.text)])
+
+
+def _told(step: Step) -> list[str]:
+    text = [printable(step.text)] if step.text and not step.misfit else []
+    return [*text, "\n".join(called(step))] if step.calls else text
+
+
+def called(step: Step) -> list[str]:
+    """Return a line for each call of a tool, and what it gave back."""
+    return [
+        f"→ {_short(f'{call.name}({call.arguments})')} = {_short(call.result)}"
+        for call in step.calls
+    ]
+
+
+def _short(text: str) -> str:
+    """Return *text* as one line that is not too long."""
+    line = " ".join(printable(text).split())
+    return line if len(line) <= LINE else f"{line[: LINE - 1]}…"
+
+
+def _step(step: Step) -> str:
+    """Return the HTML of what came before the answer; an answer that did not fit is in its record."""
+    text = markdown_html(step.text) if step.text and not step.misfit else ""
+    return text + "".join(
+        f"<details><summary><code>{html.escape(_short(f'{call.name}({call.arguments})'))}</code>"
+        f"</summary>{pre(printable(call.arguments))}{pre(printable(call.result))}</details>"
+        for call in step.calls
+    )
 
 
 def _identity(reply: Reply) -> dict[str, Any]:
@@ -128,6 +157,12 @@ def notes(reply: Reply) -> list[str]:
         said.append("Cut off: the answer was stopped before its end.")
     if reply.finish_reason == "length":
         said.append("Cut at the token limit.")
+    if reply.shape is not None and (why := reply.shape.loose()):
+        said.append(
+            f"The schema cannot be strict, so the answer was only checked: {'; '.join(why)}."
+        )
+    if any(step.misfit for step in reply.steps):
+        said.append("The first answer did not fit the schema, and was asked for once more.")
     if reply.resolved.endpoint == "local":
         model = reply.resolved.model
         small = ", a small model: expect mistakes" if model == EMBEDDED else ""
@@ -139,25 +174,27 @@ def _framed(inner: str) -> str:
     return f'<div class="{CLASSES}" dir="auto">{inner}</div>'
 
 
-def _pre(text: str) -> str:
-    return f'<pre style="white-space: pre-wrap">{html.escape(text)}</pre>'
-
-
 def _code_of(reply: Reply) -> Any:
     return lambda text: f"<pre><code>{html.escape(printable(reply.code) or text)}</code></pre>"
 
 
 def _json_of(reply: Reply) -> Any:
-    def shown(_: str) -> str:
-        pretty = json.dumps(reply.data, indent=2, ensure_ascii=False)
-        return f"<pre><code>{html.escape(printable(pretty))}</code></pre>"
-
-    return shown
+    return lambda _: pretty(plain_data(reply))
 
 
-def partial(text: str) -> Bundle:
-    """Return what is shown of an answer while it comes."""
-    return {"text/plain": printable(text), "text/html": _framed(markdown_html(text))}, {}
+def _sections_of(reply: Reply) -> Any:
+    return lambda _: pretty(reply.sections)
+
+
+def _tables_of(reply: Reply) -> Any:
+    return lambda _: "".join(table_html(rows) for rows in tables_in(reply))
+
+
+def partial(text: str, *steps: Step) -> Bundle:
+    """Return what is shown of an answer while it comes, after *steps*."""
+    before = "".join(_step(step) for step in steps)
+    shown = plain(Reply(text, steps=steps))
+    return {"text/plain": shown, "text/html": _framed(before + markdown_html(text))}, {}
 
 
 def notice(line: str) -> Bundle:
@@ -210,11 +247,11 @@ def checked(reply: Reply, form: str) -> None:
     Raises
     ------
     BadReply
-        *form* is json and the answer is not.
+        *form* is json or table and the answer is not, or holds none.
     """
-    if form == "json":
+    if form in ("json", "table"):
         try:
-            _ = reply.data
+            _ = reply.data if form == "json" else tables_in(reply)
         except BadReply as problem:
             problem.reply = reply
             raise

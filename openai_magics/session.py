@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openai_magics import branches, notebook, prices, renamed
+from openai_magics.asked import split
 from openai_magics.client import Listener, Live
 from openai_magics.config import Settings
 from openai_magics.conversation import Conversation
@@ -19,6 +21,7 @@ from openai_magics.errors import MagicsError, OptionError
 from openai_magics.exchange import AskOptions, Reply, Request
 from openai_magics.keys import Secret
 from openai_magics.listings import Listings
+from openai_magics.schemas.shape import shaped
 from openai_magics.settled import Settled
 from openai_magics.turns import Asking, Turns
 from openai_magics.views import Dialogue
@@ -113,6 +116,7 @@ class Session(Settled, Listings):
         model: str | None = None,
         base_url: str | None = None,
         sentiment: str | None = None,
+        schema: Any = None,
         on_text: Callable[[str], None] | None = None,
         on_notice: Callable[[str], None] | None = None,
         **parameters: Any,
@@ -147,6 +151,11 @@ class Session(Settled, Listings):
             As for `Session`, for this ask only.
         sentiment : {"lexicon", "model", "off"}, optional
             Who judges the sentiment of the answer.
+        schema : type, dict, str or Path, optional
+            What the answer is to be: a pydantic model, a dataclass, a TypedDict, a type such
+            as ``list[City]``, a JSON schema, or the path of a JSON file with one. The server
+            is held to it where it can be; the answer is checked, and asked for once more
+            where it does not fit. ``reply.data`` is the instance.
         on_text : callable, optional
             Gets each piece of text as it comes; the answer is then streamed.
         on_notice : callable, optional
@@ -159,6 +168,8 @@ class Session(Settled, Listings):
         ------
         OptionError, SettingError
             The message is empty, an argument is not possible, or an image is none.
+        SchemaMismatch
+            The answer does not fit the schema, nor does the second one; its ``reply`` is kept.
         ReplayMiss
             In ``replay`` mode: nothing is recorded for it.
         NotConnected, ServiceError
@@ -181,6 +192,7 @@ class Session(Settled, Listings):
             base_url=base_url,
             sentiment=sentiment,
             images=images,
+            schema=schema,
         )
         asking = self.asking(message, options, parameters)
         return self.turns.run(asking, Listener(on_text, on_notice))
@@ -189,42 +201,16 @@ class Session(Settled, Listings):
         self,
         message: str | Sequence[Any],
         *,
-        system_instruction: str | None = None,
-        conversation: str | None = None,
-        branch_from: int | str | None = None,
-        history: bool = True,
-        max_history: int | None = None,
-        new: bool = False,
-        images: Any = (),
-        fresh: bool = False,
-        mode: str | None = None,
-        model: str | None = None,
-        base_url: str | None = None,
-        sentiment: str | None = None,
         on_text: Callable[[str], None] | None = None,
         on_notice: Callable[[str], None] | None = None,
-        **parameters: Any,
+        **arguments: Any,
     ) -> Reply:
-        """Ask without blocking the event loop; otherwise as `ask`.
+        """Ask without blocking the event loop; otherwise as `ask`, with the same arguments.
 
         Asks of one conversation wait for one another, in the order in which they were made;
         those with ``history=False`` run side by side.
         """
-        options = AskOptions(
-            system_instruction=system_instruction,
-            conversation=conversation,
-            branch_from=branch_from,
-            history=history,
-            max_history=max_history,
-            new=new,
-            fresh=fresh,
-            mode=mode,
-            model=model,
-            base_url=base_url,
-            sentiment=sentiment,
-            images=images,
-        )
-        asking = self.asking(message, options, parameters)
+        asking = self.asking(message, *split(arguments))
         return await self.turns.arun(asking, Listener(on_text, on_notice))
 
     def asking(
@@ -246,6 +232,7 @@ class Session(Settled, Listings):
         check, said, whose = self.settings.check, self.settings.said, self.assistant
         parameters = {**whose.parameters, **parameters} if whose else parameters
         most = check("max_history", options.max_history, "max_history")
+        shape = shaped(_first(options.schema, whose and whose.schema), parameters)
         request = Request(
             model=_first(
                 check("model", options.model, "model"), whose and whose.model, said("model")
@@ -254,7 +241,7 @@ class Session(Settled, Listings):
             system=_first(
                 options.system_instruction, whose and whose.system, said("system_instruction")
             ),
-            schema=whose.schema if whose else None,
+            schema=shape.said if shape is not None else None,
             tools=(whose.callable_tools if whose else ()) or None,
             messages=({"role": "user", "content": content},),
             attachments=attachments,
@@ -279,6 +266,7 @@ class Session(Settled, Listings):
             judge=check("sentiment", options.sentiment, "sentiment"),
             assistant=whose,
             branch=branch,
+            shape=shape,
         )
 
     def _check(self, message: str | Sequence[Any], parameters: dict[str, Any]) -> None:
@@ -374,7 +362,7 @@ class Session(Settled, Listings):
         resolved = reply.resolved
         cost = prices.cost(reply.model or resolved.model, resolved.endpoint, reply.usage)
         judge, judged = self.settings.get("sentiment", asking.judge), None
-        if asking.request.kind == "ask" and judge != "off":
+        if asking.request.kind == "ask" and asking.shape is None and judge != "off":
             judged = self._sentiment(reply.text, judge, asking)
         return replace(reply, cost=cost, sentiment=judged)
 
@@ -434,6 +422,8 @@ def _first(*values: Any) -> Any:
     """Return the first value that is set."""
     return next((value for value in values if value is not None), None)
 
+
+Session.aask.__signature__ = inspect.signature(Session.ask)  # type: ignore[attr-defined]
 
 current: Session | None = None
 """The notebook's session, once there is one."""

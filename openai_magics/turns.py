@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +21,17 @@ from openai_magics.client import Listener, Live
 from openai_magics.config import Settings
 from openai_magics.conversation import Conversation, Lane, Place, Slots, Turn, history
 from openai_magics.dialogue import DialogueFile
-from openai_magics.errors import Interrupted, ModelNotFound, ServiceError
+from openai_magics.errors import Interrupted, ModelNotFound, SchemaMismatch, ServiceError
 from openai_magics.exchange import Exchange, Reply, Request, Resolved
 from openai_magics.interrupts import Held, heard
 from openai_magics.replay import Replay, ReplayThenLive, Sender
+from openai_magics.rounds.play import aplay, play
+from openai_magics.rounds.script import Outcome, script
 
 if TYPE_CHECKING:
     from openai_magics.assistants.assistant import Assistant
+    from openai_magics.rounds.steps import Step
+    from openai_magics.schemas.shape import Shape
 
 __all__ = ["Asking", "Turns", "here"]
 
@@ -43,7 +47,9 @@ class Asking:
     that make one answer); ``stands`` tells of a recorded answer whether it still holds, or is to
     be asked for anew where that is possible. ``answers`` makes the sender of what is looked up
     here, not asked of a service; ``assistant`` is whose set-up the request has; ``branch`` is
-    the turn that it comes after, where that is not the last one of its conversation.
+    the turn that it comes after, where that is not the last one of its conversation; ``shape``
+    what the answer is to be. ``since`` are the exchanges of this very ask so far, ``steps`` what
+    is shown of them.
     """
 
     request: Request
@@ -59,6 +65,9 @@ class Asking:
     answers: Callable[[Replay, str], Sender] | None = None
     assistant: Assistant | None = None
     branch: Branch | None = None
+    shape: Shape | None = None
+    since: tuple[Turn, ...] = ()
+    steps: tuple[Step, ...] = ()
 
 
 def here() -> Place:
@@ -116,25 +125,37 @@ class Turns:
         with ExitStack() as stack:
             if asking.conversation is not None:
                 stack.enter_context(self._lane(asking.conversation).turn())
-            taken = stack.enter_context(self._take(asking))
-            reply = heard(lambda: taken.sender.send(taken.request, listener))
-            taken.reply = reply
-            if not reply.replayed:
-                taken.reply = heard(lambda: self.judge(asking, reply))
-        assert taken.reply is not None
-        return taken.reply
+            course = stack.enter_context(self._course(asking))
+
+            def exchange(one: Asking) -> Reply:
+                listener.stepped(one.steps)
+                with self._take(one, course) as taken:
+                    reply = heard(lambda: taken.sender.send(taken.request, listener))
+                    taken.reply = reply
+                    if not reply.replayed:
+                        taken.reply = heard(lambda: self.judge(one, reply))
+                return taken.answered
+
+            steps = script(asking, course.place, self._after(asking))
+            return self._joined(asking, course, play(steps, exchange))
 
     async def arun(self, asking: Asking, listener: Listener = Listener()) -> Reply:
         """As `run`, without blocking the event loop."""
         async with AsyncExitStack() as stack:
             if asking.conversation is not None:
                 await stack.enter_async_context(self._lane(asking.conversation).aturn())
-            taken = stack.enter_context(self._take(asking))
-            taken.reply = await taken.sender.asend(taken.request, listener)
-            if not taken.reply.replayed:  # in a thread, for a model may judge
-                taken.reply = await asyncio.to_thread(self.judge, asking, taken.reply)
-        assert taken.reply is not None
-        return taken.reply
+            course = stack.enter_context(self._course(asking))
+
+            async def exchange(one: Asking) -> Reply:
+                listener.stepped(one.steps)
+                with self._take(one, course) as taken:
+                    taken.reply = await taken.sender.asend(taken.request, listener)
+                    if not taken.reply.replayed:  # in a thread, for a model may judge
+                        taken.reply = await asyncio.to_thread(self.judge, one, taken.reply)
+                return taken.answered
+
+            steps = script(asking, course.place, self._after(asking))
+            return self._joined(asking, course, await aplay(steps, exchange))
 
     def complete(self, asking: Asking) -> Request:
         """Return the request with what came before it; nothing is sent."""
@@ -182,33 +203,73 @@ class Turns:
         most = asking.request.max_history
         if most is None and turns:
             most = self.settings.get("max_history")
-        if not turns or most == 0:
+        turns = turns if most != 0 else []
+        if not turns and not asking.since:
             return asking.request
-        earlier = (item for turn in turns for item in turn.attachments)
+        last = (*turns, *asking.since)[-1]
+        told = (*history(turns, most), *history(asking.since, None))
+        earlier = (item for turn in (*turns, *asking.since) for item in turn.attachments)
         return replace(
             asking.request,
-            parent=turns[-1].reply.id,
-            history=history(turns, most),
+            parent=last.reply.id,
+            history=told,
             attachments=(*asking.request.attachments, *earlier),
         )
 
+    def _mode(self, asking: Asking) -> str:
+        mode: str = self.settings.get("mode", asking.mode)
+        return "live" if asking.fresh and mode != "replay" else mode
+
+    def _after(self, asking: Asking) -> Callable[[Reply], list[Request]]:
+        """Return what gives the requests that are recorded as following a reply."""
+        if self._mode(asking) == "live":
+            return lambda reply: []  # noqa: ARG005
+        return lambda reply: [item.request for item in self.file().following(reply.id)]
+
+    def _joined(self, asking: Asking, course: _Course, outcome: Outcome) -> Reply:
+        """Let the turns of an ask join its conversation, all at once; return its answer."""
+        if asking.conversation is not None:
+            conversation = self._conversation(asking.conversation)
+            first, *others = outcome.turns
+            base = None if asking.branch is None else tuple(course.before)
+            conversation.add(replace(first, base=base), new=asking.new)
+            for turn in others:
+                conversation.add(turn)
+        if outcome.problem is not None:
+            raise outcome.problem
+        return outcome.turns[-1].reply
+
     @contextmanager
-    def _take(self, asking: Asking) -> Iterator[_Taken]:
+    def _course(self, asking: Asking) -> Iterator[_Course]:
+        """Say where an ask stands; give back the slots of one that broke off.
+
+        Asked again, it goes on where it was.
+        """
+        place = here()
+        course = _Course(place, self._before(asking, place))
+        try:
+            yield course
+        except BaseException as stop:
+            if not getattr(stop, "lasting", False) and not isinstance(stop, SchemaMismatch):
+                for fingerprint, slot in course.slots:
+                    self._slots.release(fingerprint, slot)
+            raise
+
+    @contextmanager
+    def _take(self, asking: Asking, course: _Course) -> Iterator[_Taken]:
         """Make a request ready; afterwards record what came of it, whatever that was."""
-        place, file = here(), self.file()
-        mode = self.settings.get("mode", asking.mode)
-        before = self._before(asking, place)
-        request, sender = self._complete(asking, before), self._sender(mode, asking, file)
+        file = self.file()
+        request, sender = self._complete(asking, course.before), self._sender(asking, file)
         slot = self._slots.claim(
             request.fingerprint,
-            place,
+            course.place,
             file.slots(request.fingerprint),
             lambda number: _cell_of(file, request.fingerprint, number),
         )
         if slot != request.occurrence:  # as a rule it is the first: its fingerprint is kept
             request = replace(request, occurrence=slot)
         taken = _Taken(request, sender)
-        record = _Recorder(file, taken.request, asking, place.cell)
+        record = _Recorder(file, taken.request, asking, course.place.cell)
         answered = False
         try:
             with record.failures(taken):
@@ -223,21 +284,18 @@ class Turns:
         finally:
             if not answered:
                 self._slots.release(request.fingerprint, slot)
+        course.slots.append((request.fingerprint, slot))
         with self._mutex:  # asks without history end side by side
-            self._shown.add(place, taken.reply.id)
-        if asking.conversation is not None:
-            base = None if asking.branch is None else tuple(before)
-            turn = Turn(place, request.messages, taken.reply, asking.request.attachments, base)
-            self._conversation(asking.conversation).add(turn, new=asking.new)
+            self._shown.add(course.place, taken.reply.id)
 
-    def _sender(self, mode: str, asking: Asking, file: DialogueFile) -> Sender:
-        replaying = Replay(file)
+    def _sender(self, asking: Asking, file: DialogueFile) -> Sender:
+        replaying, mode = Replay(file), self._mode(asking)
         if asking.answers is not None:
-            return asking.answers(replaying, "live" if asking.fresh and mode == "auto" else mode)
+            return asking.answers(replaying, mode)
         if mode == "replay":
             return replaying
         live = asking.through or self.live
-        if mode == "live" or asking.fresh:
+        if mode == "live":
             file.check_writable()
             return live
         return ReplayThenLive(replaying, live, asking.stands)
@@ -270,12 +328,27 @@ class _Run:
 
 
 @dataclass
+class _Course:
+    """What all exchanges of an ask have in common: its cell, what it comes after, its slots."""
+
+    place: Place
+    before: list[Turn]
+    slots: list[tuple[str, int]] = field(default_factory=list)
+
+
+@dataclass
 class _Taken:
     """A request on its way: the body of the ``with`` puts the reply in, then judges it."""
 
     request: Request
     sender: Sender
     reply: Reply | None = None
+
+    @property
+    def answered(self) -> Reply:
+        """The reply, which is there once the ``with`` has ended well."""
+        assert self.reply is not None
+        return self.reply
 
 
 def _cell_of(file: DialogueFile, fingerprint: str, occurrence: int) -> str | None:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,8 @@ from openai_magics import rerun
 from openai_magics.dialogue import DialogueFile
 from openai_magics.errors import DialogueDamaged, NotebookNotFound
 from openai_magics.exchange import Exchange
-from openai_magics.render import printable
+from openai_magics.render import plain
+from openai_magics.rounds import steps
 
 __all__ = ["HARMLESS", "Finding", "Report", "verify"]
 
@@ -230,9 +231,15 @@ def _edited(
         if record is None or record.reply is None:
             what = "the record of this output is not in the dialogue file"
             yield Finding("edited", what, cell=number, record=identity.get("id"))
-        elif printable(record.reply.text) != item.get("data", {}).get("text/plain"):
+        elif _text(record, records) != item.get("data", {}).get("text/plain"):
             what = "the output shows another text than its record"
             yield Finding("edited", what, cell=number, record=record.id)
+
+
+def _text(record: Exchange, records: Mapping[str, Exchange]) -> str:
+    """Return the plain text that a cell shows of a record, with what came before it in its ask."""
+    assert record.reply is not None
+    return plain(replace(record.reply, steps=steps.before(record, records.get)))
 
 
 def _failure(error: Mapping[str, Any], number: int) -> Finding:

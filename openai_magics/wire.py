@@ -17,6 +17,7 @@ from typing import Any
 from openai_magics.errors import BadReply, ContentRefused, LengthCut, ServiceError
 from openai_magics.exchange import Message, Reply, Request, Resolved, canonical_json, joined
 from openai_magics.failures import failure
+from openai_magics.schemas import forms
 
 __all__ = [
     "StreamReader",
@@ -53,7 +54,8 @@ def body(
     if request.tools:
         sent["tools"] = list(request.tools)
     if request.schema:
-        sent["response_format"] = {"type": "json_schema", "json_schema": request.schema}
+        form = forms.sent(request.schema, sent.pop("response_format", None))
+        sent |= {"response_format": form} if form is not None else {}
     if stream:
         sent["stream"] = True
         sent.setdefault("stream_options", {"include_usage": True})

@@ -71,13 +71,16 @@ class Family(Magics):
         form = typed.format or session.settings.get("format")
         streams = typed.stream and session.settings.get("stream") and not typed.quiet
         stage: show.Stage = show.Once() if typed.quiet else show.stage(self.shell, stream=streams)
-        listener = Listener(stage.on_text if streams else None, stage.on_notice)
+        listener = Listener(stage.on_text if streams else None, stage.on_notice, stage.on_step)
         try:
             reply = session.turns.run(asking, listener)
             render.checked(reply, form)
         except (ServiceError, Interrupted) as stop:
             came = stop.reply if stop.reply is not None and stop.reply.text else None
-            stage.finish(bundle(came, "text" if form == "json" else form) if came else None)
+            bare = "text" if form in ("json", "table") else form
+            stage.finish(bundle(came, bare) if came else None)
+            if came:
+                self.names["_answer"] = came
             raise
         except BaseException:
             stage.finish(None)

@@ -80,6 +80,8 @@ def _values(shell: InteractiveShell, option: Any) -> list[str]:
         return _turns()
     if option.dest == "out":
         return sorted(name for name in shell.user_ns if not name.startswith("_"))
+    if option.dest == "schema":
+        return sorted(name for name, value in shell.user_ns.items() if _is_schema(name, value))
     if option.dest == "param":
         return [f"{name}=" for name in PARAMETERS]
     return []
@@ -97,6 +99,16 @@ PARAMETERS = (
     "top_p",
     "verbosity",
 )
+
+
+def _is_schema(name: str, value: object) -> bool:
+    """Whether a variable may say what an answer is to be; IPython's own do not."""
+    if name.startswith("_"):
+        return False
+    marks = ("__dataclass_fields__", "model_json_schema", "__total__")
+    if isinstance(value, dict):
+        return bool(value.keys() & {"properties", "type", "$ref", "schema", "anyOf"})
+    return isinstance(value, type) and any(hasattr(value, mark) for mark in marks)
 
 
 def _models() -> list[str]:

@@ -91,7 +91,18 @@ ASK_ARGUMENTS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     ),
     (
         ("-f", "--format"),
-        {"choices": FORMATS, "help": "how the answer is shown (default: markdown)"},
+        {
+            "choices": FORMATS,
+            "help": "how the answer is shown (default: markdown; json where there is a schema)",
+        },
+    ),
+    (
+        ("--schema",),
+        {
+            "metavar": "NAME",
+            "help": "what the answer is to be: a pydantic model, dataclass, TypedDict, a type "
+            "as list[City], a JSON schema (a dict, or a JSON file)",
+        },
     ),
     (
         ("-i", "--image"),
@@ -198,7 +209,7 @@ def ask_line(parser: ArgumentParser, name: str, line: str, cell: str | None = No
         "reasoning_effort": typed.effort,
         **params(name, typed.param or ()),
     }
-    if typed.format == "json":
+    if typed.format == "json" and typed.schema is None:
         parameters.setdefault("response_format", {"type": "json_object"})
     return AskLine(
         message=message,
@@ -214,9 +225,10 @@ def ask_line(parser: ArgumentParser, name: str, line: str, cell: str | None = No
             model=typed.model,
             base_url=typed.base_url,
             sentiment=typed.sentiment,
+            schema=typed.schema,
         ),
         parameters={key: value for key, value in parameters.items() if value is not None},
-        format=typed.format,
+        format=typed.format or ("json" if typed.schema else None),
         out=typed.out,
         images=tuple(typed.image or ()),
         raw=typed.raw,

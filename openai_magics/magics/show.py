@@ -19,6 +19,8 @@ from openai_magics.render import Bundle
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from openai_magics.rounds.steps import Step
+
 __all__ = ["InNotebook", "InTerminal", "Once", "Stage", "stage"]
 
 INTERVAL = 0.1
@@ -35,6 +37,8 @@ class Stage(Protocol):
 
     def on_notice(self, line: str) -> None: ...
 
+    def on_step(self, step: Step) -> None: ...
+
     def finish(self, bundle: Bundle | None) -> None: ...
 
 
@@ -46,6 +50,9 @@ class Once:
 
     def on_notice(self, line: str) -> None:
         """Nobody is there to read it."""
+
+    def on_step(self, step: Step) -> None:
+        """It is in the finished answer."""
 
     def finish(self, bundle: Bundle | None) -> None:
         """Show *bundle*, if there is one."""
@@ -60,6 +67,7 @@ class InNotebook(Once):
     def __init__(self) -> None:
         self._handle: DisplayHandle | None = None
         self._pieces: list[str] = []
+        self._steps: list[Step] = []
         self._next = 0.0
 
     def on_text(self, piece: str) -> None:
@@ -67,7 +75,7 @@ class InNotebook(Once):
         self._pieces.append(piece)
         now = time.monotonic()
         if now >= self._next:
-            self._show(render.partial("".join(self._pieces)))
+            self._show(render.partial("".join(self._pieces), *self._steps))
             done = time.monotonic()
             self._next = done + max(INTERVAL, SHARE * (done - now))
 
@@ -75,6 +83,12 @@ class InNotebook(Once):
         """Show a line until the next one or the answer takes its place."""
         if line or self._handle is not None:
             self._show(render.notice(line))
+
+    def on_step(self, step: Step) -> None:
+        """Show what came of an exchange; the text begins anew below it."""
+        self._steps.append(step)
+        self._pieces.clear()
+        self._show(render.partial("", *self._steps))
 
     def finish(self, bundle: Bundle | None) -> None:
         """Leave *bundle* as the only output."""
@@ -96,8 +110,8 @@ class InNotebook(Once):
 class InTerminal:
     """Writes the answer as plain text; notices go to standard error."""
 
-    def __init__(self) -> None:
-        self._written = False
+    def __init__(self, *, stream: bool = True) -> None:
+        self._written, self._stream = False, stream
 
     def on_text(self, piece: str) -> None:
         """Write a piece of the answer."""
@@ -110,6 +124,15 @@ class InTerminal:
         sys.stderr.write(f"\r\x1b[K{render.printable(line)}")
         sys.stderr.flush()
 
+    def on_step(self, step: Step) -> None:
+        """End the line, and write what tools were called."""
+        if not self._stream:  # it stands in the finished answer
+            return
+        lines = render.called(step)
+        sys.stdout.write(("\n" if self._written else "") + "".join(f"{line}\n" for line in lines))
+        sys.stdout.flush()
+        self._written = False
+
     def finish(self, bundle: Bundle | None) -> None:
         """End the line, or write what was not streamed."""
         if self._written:
@@ -121,7 +144,7 @@ class InTerminal:
 def stage(shell: InteractiveShell | None, *, stream: bool) -> Stage:
     """Return where an answer is shown in *shell*; *stream* tells whether as it comes."""
     if shell is not None and not hasattr(shell, "kernel"):
-        return InTerminal()
+        return InTerminal(stream=stream)
     if stream and cells.watched(shell) and not _captured(shell):
         return InNotebook()
     return Once()

@@ -115,7 +115,9 @@ def test_schema_and_tools(scripted: ScriptedServer, way: Way) -> None:
     scripted.script.then(answer(tool_calls=calls))
     reply = way.send(live(scripted), request(schema=SCHEMA, tools=[tool]))
     sent = scripted.requests[0].json
-    assert sent["response_format"] == {"type": "json_schema", "json_schema": SCHEMA}
+    closed = {**SCHEMA["schema"], "required": [], "additionalProperties": False}
+    form = {"type": "json_schema", "json_schema": {**SCHEMA, "schema": closed}}
+    assert sent["response_format"] == form
     assert sent["tools"] == [tool]
     assert (reply.text, reply.finish_reason) == ("", "tool_calls")
     functions = [call["function"] for call in reply.tool_calls]

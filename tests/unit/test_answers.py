@@ -222,3 +222,70 @@ def test_sections(text: str, found: dict[str, Any]) -> None:
     """Headings become keys, nested by level; the Markdown below them is their text."""
     assert answers.sections(text) == found
     assert list(Reply(text).sections) == list(found)
+
+
+REAL = """\
+Here is the plan — *as asked*.
+
+Results
+=======
+
+| Metric | Value | Note |
+|:--|--:|---|
+| `a\\|b` | 1,5 | x \\| y |
+| p-value | 0.05 | see [here](http://x/a) |
+
+1. First
+   - nested
+     # not a heading of the answer
+   - again
+
+     ```python
+     # neither is this
+     def f(): ...
+     ```
+2. Second
+
+Results
+-------
+
+```markdown
+# Heading in a fence
+| a | b |
+|---|---|
+```
+
+### Results
+
+~~~text
+Results
+=======
+~~~
+
+## Notes & <b>caveats</b>
+
+> # quoted
+
+Done.
+"""
+
+
+def test_real_markdown() -> None:
+    """Nested lists, fences that hold headings and tables, setext, and headings that come again."""
+    found = Reply(REAL).sections
+    assert list(found) == ["", "Results"]
+    assert found[""] == "Here is the plan — *as asked*."
+    results = found["Results"]
+    assert list(results) == ["", "Results", "Notes & <b>caveats</b>"]
+    assert "   - nested\n     # not a heading" in results[""]
+    assert list(results["Results"]) == ["", "Results"]
+    assert "# Heading in a fence" in results["Results"][""]
+    assert results["Results"]["Results"] == "~~~text\nResults\n=======\n~~~"
+    assert results["Notes & <b>caveats</b>"].endswith("Done.")
+    (table,) = Reply(REAL).tables
+    assert list(table.columns) == ["Metric", "Value", "Note"]
+    assert table.values.tolist() == [["a|b", "1,5", "x | y"], ["p-value", "0.05", "see here"]]
+    assert Reply(REAL).code == (
+        "# neither is this\ndef f(): ...\n\n# Heading in a fence\n| a | b |\n|---|---|\n\n"
+        "Results\n======="
+    )
