@@ -126,8 +126,8 @@ def typing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
 
 
 TAB: list[Any] = [
-    pytest.param("%as", ["%%ask", "%ask"], id="the magic"),
-    pytest.param("%%as", ["%%ask"], id="the cell magic"),
+    pytest.param("%ask", ["%%ask", "%ask"], id="the magic"),
+    pytest.param("%%ask", ["%%ask"], id="the cell magic"),
     pytest.param("%ask --mo", ["--mode", "--model"], id="option"),
     pytest.param("%%ask --mo", ["--mode", "--model"], id="option of a cell"),
     pytest.param("%%ask -t 0 --no", ["--no-history", "--no-stream"], id="second option"),

@@ -433,9 +433,12 @@ def test_the_log_is_a_file():
     """What llama.cpp says goes to a file, not to the notebook; the key is not in it."""
     code = (
         "from openai_magics import local; e = local.engine()\n"
-        "import urllib.request as u\n"
+        "from openai_magics.local import weights\n"
+        "import os, time, urllib.request as u\n"
         "try: u.urlopen(e.base_url + '/models')\n"
         "except OSError: pass\n"
+        "log = weights.cache_folder() / 'logs' / f'engine-{os.getpid()}.log'\n"
+        "while 'Key' not in log.read_text(): time.sleep(0.05)\n"  # it ends with its parent
         "print(e.api_key)"
     )
     command = [sys.executable, "-c", code]
