@@ -136,7 +136,9 @@ TAB: list[Any] = [
     pytest.param("%%ask --mode ", ["auto", "live", "replay"], id="values"),
     pytest.param("%%ask --mode=re", ["--mode=replay"], id="value after ="),
     pytest.param("%ask --effort m", ["max", "medium", "minimal"], id="effort"),
-    pytest.param("%ask -f ", ["code", "json", "markdown", "text"], id="formats"),
+    pytest.param(
+        "%ask -f ", ["code", "json", "markdown", "sections", "table", "text"], id="formats"
+    ),
     pytest.param("%ask -m gpt-4o", ["gpt-4o", "gpt-4o-mini"], id="model"),
     pytest.param("%ask --model=loc", ["--model=local"], id="the engine"),
     pytest.param("%ask -c ", ["draft", "main"], id="conversation"),
