@@ -19,6 +19,7 @@ class AskOptions:
     history: bool = True
     max_history: int | None = None
     new: bool = False
+    after: str | None = None
     fresh: bool = False
     mode: str | None = None
     model: str | None = None

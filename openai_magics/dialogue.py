@@ -21,6 +21,7 @@ the line; a damaged file is never treated as empty and never overwritten.
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import logging
 import os
@@ -28,7 +29,7 @@ import threading
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from openai_magics.disk import line_at, locked, opened, overwrite, stamp, sync_folder
 from openai_magics.errors import (
@@ -41,9 +42,20 @@ from openai_magics.exchange import Exchange, Request
 from openai_magics.interrupts import Held
 from openai_magics.scan import CLOSING, Tail, begin, header, key, scan, slot
 
-__all__ = ["DialogueFile", "record_line"]
+__all__ = ["NOWHERE", "DialogueFile", "Mark", "record_line"]
 
 log = logging.getLogger("openai_magics")
+
+
+class Mark(NamedTuple):
+    """How far somebody has read a dialogue file: which state of it, and up to which byte."""
+
+    generation: int
+    offset: int
+
+
+NOWHERE = Mark(-1, 0)
+_generations = itertools.count()
 
 
 def record_line(exchange: Exchange) -> bytes:
@@ -90,6 +102,7 @@ class DialogueFile:
         return f"DialogueFile({str(self.path)!r})"
 
     def _forget(self) -> None:
+        self._generation = next(_generations)
         self._index: dict[bytes, int] = {}
         self._slots: dict[bytes, int] = {}
         self._tail: Tail | None = None
@@ -257,6 +270,34 @@ class DialogueFile:
         except FileNotFoundError:
             line = b""
         return self._parse(line, offset)
+
+    def since(self, mark: Mark = NOWHERE) -> tuple[Mark, list[Exchange]]:
+        """Return what was appended after *mark*, and the mark for the next time.
+
+        Where the file is no longer the one that was marked, all of it is returned, and the
+        ``generation`` of the new mark is another one.
+
+        Raises
+        ------
+        DialogueDamaged
+            A record cannot be parsed.
+        """
+        with self._mutex:
+            self._refresh()
+            tail, generation, waiting = self._tail, self._generation, tuple(self._pending)
+        if tail is None or not tail.records:
+            return Mark(generation, 0), list(waiting)
+        found: list[Exchange] = []
+        with self.path.open("rb") as file:
+            if mark.generation == generation and 0 < mark.offset <= tail.end:
+                file.seek(mark.offset)
+            else:
+                file.readline()
+            while file.tell() < tail.end:
+                offset, line = file.tell(), file.readline()
+                if line.strip(b" \t\r\n,"):
+                    found.append(self._exchange(self._parse(line, offset), offset))
+        return Mark(generation, tail.end), [*found, *waiting]
 
     def _parse(self, line: bytes, offset: int, number: int | None = None) -> dict[str, Any]:
         try:

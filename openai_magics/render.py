@@ -11,7 +11,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -53,11 +53,15 @@ EMBEDDED = "SmolLM2-135M-Instruct"
 CLASSES = "openai-magics mathjax_ignore tex2jax_ignore"
 
 
-@lru_cache(maxsize=1)
-def _parser() -> MarkdownIt:
+Highlight = Callable[[str, str, str], str]
+"""Source, language and attributes of a fence → its HTML, or ``""``."""
+
+
+@lru_cache(maxsize=4)
+def _parser(highlight: Highlight | None = None) -> MarkdownIt:
     from markdown_it import MarkdownIt
 
-    parser = MarkdownIt("commonmark", {"html": False})
+    parser = MarkdownIt("commonmark", {"html": False, "highlight": highlight})
     parser.enable(["table", "strikethrough"]).disable("image")
     parser.validateLink = lambda url: SAFE_LINK.match(url) is not None  # type: ignore[method-assign]
     parser.add_render_rule("link_open", _open_link)
@@ -72,9 +76,23 @@ def _open_link(
     return self.renderToken(tokens, index, options, env)
 
 
-def markdown_html(text: str) -> str:
-    """Return Markdown as HTML in which nothing of the text is active."""
-    return str(_parser().render(printable(text)))
+def markdown_html(text: str, highlight: Highlight | None = None) -> str:
+    """Return Markdown as HTML in which nothing of the text is active.
+
+    *highlight* makes the HTML of fenced code, where it knows the language.
+    """
+    return str(_parser(highlight).render(printable(text)))
+
+
+def settled(text: str) -> tuple[str, str]:
+    """Cut Markdown that still grows before its last block, the only one that may change."""
+    text = text.replace("\r\n", "\n").replace("\r", "\u240d")
+    starts = [
+        token.map[0] for token in _parser().parse(text) if token.map is not None and not token.level
+    ]
+    rows = text.split("\n")
+    last = starts[-1] if starts else 0
+    return "".join(f"{row}\n" for row in rows[:last]), "\n".join(rows[last:])
 
 
 def answer(reply: Reply, form: str = "markdown") -> Bundle:

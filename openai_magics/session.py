@@ -21,6 +21,7 @@ from openai_magics.errors import MagicsError, OptionError
 from openai_magics.exchange import AskOptions, Reply, Request
 from openai_magics.keys import Secret
 from openai_magics.listings import Listings
+from openai_magics.panels import HasPanels
 from openai_magics.schemas.shape import shaped
 from openai_magics.settled import Settled
 from openai_magics.turns import Asking, Turns
@@ -28,7 +29,6 @@ from openai_magics.views import Dialogue
 
 if TYPE_CHECKING:
     from openai_magics.exchange import Sentiment
-    from openai_magics.panels.base import Panel
 
 __all__ = ["Session", "get_session"]
 
@@ -39,7 +39,7 @@ MAIN = "main"
 KEYWORDS = (*(item.name for item in fields(AskOptions)), "on_text", "on_notice")
 
 
-class Session(Settled, Listings):
+class Session(Settled, Listings, HasPanels):
     """Asks models and keeps every exchange in the dialogue file.
 
     Parameters
@@ -111,6 +111,7 @@ class Session(Settled, Listings):
         max_history: int | None = None,
         new: bool = False,
         images: Any = (),
+        after: str | None = None,
         fresh: bool = False,
         mode: str | None = None,
         model: str | None = None,
@@ -145,6 +146,10 @@ class Session(Settled, Listings):
         images : object, optional
             Images that follow the prompt, one or several: paths, patterns, folders, URLs,
             bytes, pictures, arrays, figures (see `openai_magics.images.source.sources`).
+        after : str, optional
+            The id of the record that it comes after (``""``: none), whatever this run has
+            said: its history is read from the dialogue file, and what this run says later
+            does not see it. So panels ask.
         fresh : bool
             Ask even where an answer is recorded (not in ``replay`` mode).
         mode, model, base_url : str, optional
@@ -186,6 +191,7 @@ class Session(Settled, Listings):
             history=history,
             max_history=max_history,
             new=new,
+            after=after,
             fresh=fresh,
             mode=mode,
             model=model,
@@ -261,6 +267,7 @@ class Session(Settled, Listings):
             request,
             thread if options.history else None,
             new=options.new,
+            after=options.after if options.history else None,
             fresh=options.fresh,
             mode=check("mode", options.mode, "mode"),
             judge=check("sentiment", options.sentiment, "sentiment"),
@@ -289,12 +296,6 @@ class Session(Settled, Listings):
     def is_recorded(self, request: Request) -> bool:
         """Whether the dialogue file has an answer to *request*."""
         return bool(self._dialogue_file().slots(request.fingerprint))
-
-    def chat_panel(self) -> Panel:
-        """Return the chat panel, for a person who does not write code: display it to show it."""
-        from openai_magics.panels import panel
-
-        return panel("chat", self)
 
     def determine_sentiment(self, text: str) -> Sentiment | None:
         """Return ``"positive"``, ``"negative"``, ``"neutral"``, or ``None`` where it cannot be told.

@@ -24,6 +24,7 @@ from openai_magics.dialogue import DialogueFile
 from openai_magics.errors import Interrupted, ModelNotFound, SchemaMismatch, ServiceError
 from openai_magics.exchange import Exchange, Reply, Request, Resolved
 from openai_magics.interrupts import Held, heard
+from openai_magics.lineage import Lineage
 from openai_magics.replay import Replay, ReplayThenLive, Sender
 from openai_magics.rounds.play import aplay, play
 from openai_magics.rounds.script import Outcome, script
@@ -49,12 +50,14 @@ class Asking:
     here, not asked of a service; ``assistant`` is whose set-up the request has; ``branch`` is
     the turn that it comes after, where that is not the last one of its conversation; ``shape``
     what the answer is to be. ``since`` are the exchanges of this very ask so far, ``steps`` what
-    is shown of them.
+    is shown of them. ``after`` is the id of the record that it comes after, ``""`` for none,
+    though it is no part of this run then; ``None`` where what this run has said decides.
     """
 
     request: Request
     conversation: str | None = None
     new: bool = False
+    after: str | None = None
     fresh: bool = False
     mode: str | None = None
     judge: str | None = None
@@ -68,6 +71,11 @@ class Asking:
     shape: Shape | None = None
     since: tuple[Turn, ...] = ()
     steps: tuple[Step, ...] = ()
+
+    @property
+    def joins(self) -> str | None:
+        """The conversation of this run that it becomes part of."""
+        return self.conversation if self.after is None else None
 
 
 def here() -> Place:
@@ -102,6 +110,7 @@ class Turns:
         self.judge = judge
         self.conversations: dict[str, Conversation] = {}
         self._shown = _Run()
+        self.lineage = Lineage(file)
         self._lanes: dict[str, Lane] = {}
         self._slots = Slots()
         self._mutex = threading.Lock()
@@ -123,8 +132,8 @@ class Turns:
     def _run_whole(self, asking: Asking, listener: Listener) -> Reply:
         """Take a request through; only what takes time hears an interrupt."""
         with ExitStack() as stack:
-            if asking.conversation is not None:
-                stack.enter_context(self._lane(asking.conversation).turn())
+            if asking.joins is not None:
+                stack.enter_context(self._lane(asking.joins).turn())
             course = stack.enter_context(self._course(asking))
 
             def exchange(one: Asking) -> Reply:
@@ -142,8 +151,8 @@ class Turns:
     async def arun(self, asking: Asking, listener: Listener = Listener()) -> Reply:
         """As `run`, without blocking the event loop."""
         async with AsyncExitStack() as stack:
-            if asking.conversation is not None:
-                await stack.enter_async_context(self._lane(asking.conversation).aturn())
+            if asking.joins is not None:
+                await stack.enter_async_context(self._lane(asking.joins).aturn())
             course = stack.enter_context(self._course(asking))
 
             async def exchange(one: Asking) -> Reply:
@@ -193,6 +202,8 @@ class Turns:
 
     def _before(self, asking: Asking, place: Place) -> list[Turn]:
         """Return the turns that a request comes after, however many of them are sent."""
+        if asking.after is not None:
+            return self.lineage.before(asking.after)
         if asking.conversation is None or asking.new:
             return []
         if asking.branch is not None:
@@ -228,8 +239,8 @@ class Turns:
 
     def _joined(self, asking: Asking, course: _Course, outcome: Outcome) -> Reply:
         """Let the turns of an ask join its conversation, all at once; return its answer."""
-        if asking.conversation is not None:
-            conversation = self._conversation(asking.conversation)
+        if asking.joins is not None:
+            conversation = self._conversation(asking.joins)
             first, *others = outcome.turns
             base = None if asking.branch is None else tuple(course.before)
             conversation.add(replace(first, base=base), new=asking.new)
@@ -260,12 +271,7 @@ class Turns:
         """Make a request ready; afterwards record what came of it, whatever that was."""
         file = self.file()
         request, sender = self._complete(asking, course.before), self._sender(asking, file)
-        slot = self._slots.claim(
-            request.fingerprint,
-            course.place,
-            file.slots(request.fingerprint),
-            lambda number: _cell_of(file, request.fingerprint, number),
-        )
+        slot = self._slot(request, asking, course.place, file)
         if slot != request.occurrence:  # as a rule it is the first: its fingerprint is kept
             request = replace(request, occurrence=slot)
         taken = _Taken(request, sender)
@@ -282,11 +288,33 @@ class Turns:
             answered = problem.lasting
             raise
         finally:
-            if not answered:
+            if not answered and asking.after is None:
                 self._slots.release(request.fingerprint, slot)
+        if asking.after is not None:
+            self.lineage.hold(asking.request.attachments)
+            return
         course.slots.append((request.fingerprint, slot))
         with self._mutex:  # asks without history end side by side
             self._shown.add(course.place, taken.reply.id)
+
+    def _slot(self, request: Request, asking: Asking, place: Place, file: DialogueFile) -> int:
+        recorded = file.slots(request.fingerprint)
+        if asking.after is not None:
+            # It takes no cell's turn, and never supersedes what a cell shows.
+            own = (
+                number
+                for number in recorded
+                if (item := file.get(request.fingerprint, number)) is not None
+                and (item.cell, item.conversation) == (None, asking.conversation)
+            )
+            beyond = len(recorded) and recorded[-1] + 1
+            return next(own, beyond) if self._mode(asking) == "live" else 0
+        return self._slots.claim(
+            request.fingerprint,
+            place,
+            recorded,
+            lambda number: _cell_of(file, request.fingerprint, number),
+        )
 
     def _sender(self, asking: Asking, file: DialogueFile) -> Sender:
         replaying, mode = Replay(file), self._mode(asking)

@@ -15,6 +15,7 @@ from openai_magics.dialogue import DialogueFile
 from openai_magics.errors import DialogueUnwritable, OptionError
 from openai_magics.exchange import Exchange
 from openai_magics.export import Exported, Wanted
+from openai_magics.lineage import Lineage
 from openai_magics.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Dialogue:
         self._file = file
         self._turns = turns
         self._browser: Browser | None = None
+        self.lineage = turns.lineage if turns is not None else Lineage(file)
 
     @property
     def path(self) -> Path:
@@ -108,6 +110,39 @@ class Dialogue:
             There is no such conversation.
         """
         return exporting.transcript(Records(self.exchanges(whole=whole)), Wanted(conversation))
+
+    def cells(self, record: str) -> list[str]:
+        """Return the cells that ask what led to a record, the last of them what it asks.
+
+        Turns that cells of the notebook have recorded are not among them, nor is what stands
+        before those: the cells go on from there.
+
+        Parameters
+        ----------
+        record : str
+            The id of a record that asks.
+
+        Raises
+        ------
+        OptionError
+            There is no such record, or no cell can ask what it asks.
+        """
+        from openai_magics import ask_cells
+
+        chain = self.lineage.back(record)
+        if not chain:
+            raise OptionError(f"There is no record {record!r}.", "Look it up with %dialogue --all.")
+        begun = max((n for n, item in enumerate(chain) if item.cell is not None), default=-1)
+        own = chain[begun + 1 :] or chain[-1:]
+        conversation = chain[begun if begun >= 0 else -1].conversation
+        system = None if self._turns is None else self._turns.settings.said("system_instruction")
+        made = [ask_cells.source(item, conversation, system) for item in own]
+        if None in made:
+            raise OptionError(
+                "No cell can ask this: it holds what cannot be typed.",
+                "Ask it from Python: session.ask(…).",
+            )
+        return [source for source in made if source is not None]
 
     def export(
         self,

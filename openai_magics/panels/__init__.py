@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from openai_magics.panels.base import Panel
     from openai_magics.session import Session
 
-__all__ = ["PANELS", "panel"]
+__all__ = ["PANELS", "HasPanels", "panel"]
 
 PANELS = {
     "chat": ("chat", "ChatPanel"),
@@ -53,3 +53,19 @@ def panel(name: str, session: Session) -> Panel:
             number = list(_shown).index(session)
             held[name] = getattr(module, kind)(session, number)
         return held[name]
+
+
+class HasPanels:
+    """What a session shows to a person who does not write code: display what a method returns."""
+
+    def chat_panel(self) -> Panel:
+        """Return the panel to ask in, conversation by conversation."""
+        return panel("chat", self)  # type: ignore[arg-type]  # it is a Session
+
+    def dialogue_panel(self) -> Panel:
+        """Return the panel that shows what is recorded, and its upkeep."""
+        return panel("dialogue", self)  # type: ignore[arg-type]
+
+    def models_panel(self) -> Panel:
+        """Return the panel that shows the endpoint's models, and chooses one."""
+        return panel("models", self)  # type: ignore[arg-type]

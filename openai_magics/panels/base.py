@@ -10,9 +10,11 @@ be shown in place of what is true.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import uuid
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openai_magics import cells, render
@@ -24,8 +26,9 @@ if TYPE_CHECKING:
     from openai_magics.render import Bundle
     from openai_magics.session import Session
 
-__all__ = ["VIEW", "Panel", "live"]
+__all__ = ["VIEW", "Panel", "front", "live"]
 
+FRONT = Path(__file__).parent / "front"
 VIEW = "application/vnd.jupyter.widget-view+json"
 NAMESPACE = uuid.UUID("9c1d57cc-46b2-5d8e-9a53-0d86cbd27c9c")
 
@@ -65,6 +68,19 @@ class Panel(ABC):
                 self._widget = self.build()
             return self._widget
 
+    @property
+    def revivable(self) -> bool:
+        """Whether a view may ask a new kernel for the same panel: it is the notebook's own."""
+        session = getattr(sys.modules.get("openai_magics.session"), "current", None)
+        return self.number == 0 and session is self.session
+
+    def revive(self, detail: str = "") -> None:  # noqa: ARG002 - for panels that show one thing of many
+        """Make the widget in a kernel that was restarted, for a view that is still open.
+
+        *detail* is what the view shows.
+        """
+        _ = self.widget
+
     @abstractmethod
     def build(self) -> Widget:
         """Make the widget (with `model_id`); ipywidgets is imported here."""
@@ -96,6 +112,14 @@ class Panel(ABC):
 
         data, metadata = self.bundle()
         publish_display_data(data, metadata)
+
+
+def front(*names: str) -> str:
+    """Return the source of files in ``front``, joined to one module or style sheet.
+
+    They are plain JavaScript and CSS: there is no build.
+    """
+    return "\n".join((FRONT / name).read_text("utf-8") for name in names)
 
 
 def live() -> bool:

@@ -15,6 +15,8 @@ from tests.scripted import ScriptedServer, answer
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 __all__ = ["browser", "page"]
 
+ARTEFACTS = Path(__file__).resolve().parent.parent / "artefacts"
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[ScriptedServer]:
@@ -40,16 +42,63 @@ def put(lab: Lab, name: str, *sources: str) -> Path:
     return path
 
 
-def test_typed_and_answered(lab: Lab, page: Any, server: ScriptedServer) -> None:
-    """What is typed is asked with Enter; the answer stands in the panel and in the dialogue file."""
-    server.script.then(answer("The **sea's** breath."))
-    path = put(lab, "chat.ipynb", "%load_ext openai_magics", "%panel chat")
+ANSWER = """# Tides
+
+The **sea's** breath: the Moon pulls the water *towards* itself.
+
+| body | share |
+|---|---|
+| Moon | 69 % |
+| Sun | 31 % |
+
+1. Two bulges
+2. The Earth turns below them
+
+```python
+def height(t: float, amplitude=1.2) -> float:
+    # The height of the water, in metres.
+    return amplitude * math.cos(2 * math.pi * t / 12.42)  # hours
+```
+
+> It costs $5 or $6, and `$x$` is code. See [NOAA](https://tides.noaa.gov).
+"""
+
+
+def open_chat(lab: Lab, page: Any, name: str, *more: str) -> Any:
+    """Open a notebook that shows the chat panel; return the panel."""
+    path = put(lab, name, "%load_ext openai_magics", "%panel chat", *more)
     lab.open(page, path.name)
     lab.run_all(page)
-    box = page.get_by_label("Message")
-    box.fill("What is a tide?")
+    panel = page.locator(".oai").first
+    panel.wait_for()
+    return panel
+
+
+def ask(panel: Any, text: str) -> None:
+    """Type and send."""
+    box = panel.get_by_label("Message", exact=True)
+    box.fill(text)
     box.press("Enter")
-    page.wait_for_selector(".oai-chat strong")
-    assert page.locator(".oai-chat strong").inner_text() == "sea's"
+
+
+def answered(panel: Any, count: int) -> None:
+    """Wait until so many turns are answered."""
+    panel.page.wait_for_function(
+        "n => document.querySelectorAll('.oai-turn:not(.oai-running) .oai-answer').length >= n",
+        arg=count,
+    )
+
+
+def test_typed_and_answered(lab: Lab, page: Any, server: ScriptedServer) -> None:
+    """What is typed is asked with Enter; the answer stands in the panel and in the dialogue file."""
+    server.script.then(answer(ANSWER, chunks=40, delay=0.01))
+    panel = open_chat(lab, page, "chat.ipynb")
+    ARTEFACTS.mkdir(exist_ok=True)
+    page.screenshot(path=ARTEFACTS / "chat-empty.png")
+    ask(panel, "What is a tide?")
+    answered(panel, 1)
+    assert panel.locator("strong").inner_text() == "sea's"
+    assert panel.locator("pre span.k").first.inner_text() == "def"
     assert "sea's" in (lab.root / "chat.dialogue.json").read_text()
-    assert not page.errors
+    page.screenshot(path=ARTEFACTS / "chat-answered.png")
+    assert page.errors == []
