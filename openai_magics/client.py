@@ -122,7 +122,7 @@ class Live:
 
     def _send(self, request: Request, form: str, listener: Listener) -> Reply:
         target, key, resolved, parts = self._prepare(request, form, listener)
-        for attempt in self._attempts():
+        for attempt in self._attempts(request):
             with self._watching(target, key, resolved, listener, attempt) as call:
                 client = self._client(target, key)
                 response = self._start(client, request, resolved, parts, listener)
@@ -164,7 +164,7 @@ class Live:
     async def _asend(self, request: Request, form: str, listener: Listener) -> Reply:
         prepare = asyncio.to_thread(self._prepare, request, form, listener)
         target, key, resolved, parts = await prepare
-        for attempt in self._attempts():
+        for attempt in self._attempts(request):
             with self._watching(target, key, resolved, listener, attempt) as call:
                 client = self._async_client(target, key)
                 response = await self._start(client, request, resolved, parts, listener)
@@ -276,8 +276,10 @@ class Live:
             return reader.reply(request)
         return wire.reply_of(content, kind, request)
 
-    def _attempts(self) -> Iterator[int]:
+    def _attempts(self, request: Request) -> Iterator[int]:
         """Count down the tries that are left: 0 is the last."""
+        if (route := ROUTES.get(request.kind)) is not None and route.once:
+            return iter((0,))
         return iter(range(self.settings.get("retries"), -1, -1))
 
     @contextmanager

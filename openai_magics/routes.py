@@ -32,8 +32,8 @@ PLACE = re.compile(r"\{(\w+)\}")
 class Route:
     """A route of the API.
 
-    ``form`` sends the request's upload as multipart form data; ``model`` puts the model that
-    was resolved into the body; ``content`` means that a file's bytes are answered, not JSON;
+    ``form`` sends the request's upload as multipart form data; ``model`` puts the model that was
+    resolved into the body; ``content`` means that a file's bytes are answered, not JSON;
     ``headers`` are sent besides.
     """
 
@@ -42,6 +42,7 @@ class Route:
     form: bool = False
     model: bool = False
     content: bool = False
+    once: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -52,7 +53,7 @@ ROUTES: Mapping[str, Route] = {
     "files": Route("/files"),
     "file": Route("/files", "post", form=True),
     "content": Route("/files/{file}/content", content=True),
-    "train": Route("/fine_tuning/jobs", "post", model=True),
+    "train": Route("/fine_tuning/jobs", "post", model=True, once=True),
     "jobs": Route("/fine_tuning/jobs"),
     "job": Route(JOB),
     "events": Route(f"{JOB}/events"),

@@ -24,6 +24,7 @@ from openai_magics.listings import Listings
 from openai_magics.panels import HasPanels
 from openai_magics.schemas.shape import shaped
 from openai_magics.settled import Settled
+from openai_magics.training.methods import TrainingMethods
 from openai_magics.turns import Asking, Turns
 from openai_magics.views import Dialogue
 
@@ -39,7 +40,7 @@ MAIN = "main"
 KEYWORDS = (*(item.name for item in fields(AskOptions)), "on_text", "on_notice")
 
 
-class Session(Settled, Listings, HasPanels):
+class Session(Settled, Listings, HasPanels, TrainingMethods):
     """Asks models and keeps every exchange in the dialogue file.
 
     Parameters
@@ -90,7 +91,6 @@ class Session(Settled, Listings, HasPanels):
         )
         self.turns = Turns(self.settings, self.live, self._dialogue_file, self._judge)
         self.dialogue = Dialogue(self._dialogue_file, self.turns)
-        self.current_job_id: str | None = None
         self._file: DialogueFile | None = None
         self._thread = MAIN
         self._mutex = threading.Lock()

@@ -130,8 +130,12 @@ def _loads(content: bytes) -> Any:
 
 
 def _is_error(value: Mapping[str, Any]) -> bool:
-    """Whether an answer is an error although it came with status 200; vLLM's has no ``error``."""
-    return bool(value.get("error")) or value.get("object") == "error"
+    """Whether an answer is an error although it came with status 200; vLLM's has no ``error``.
+
+    A job that failed says why in an ``error`` of its own.
+    """
+    kind = value.get("object")
+    return (bool(value.get("error")) and kind != "fine_tuning.job") or kind == "error"
 
 
 CHECK = "Nothing was kept of it. Run the cell again; if it lasts, look at the server."

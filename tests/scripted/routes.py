@@ -130,6 +130,6 @@ def page(
     part = items[start:end]
     whole = {"object": "list", "data": part, "has_more": end < len(items)}
     if named:
-        whole["first_id"] = part[0]["id"] if part else None
-        whole["last_id"] = part[-1]["id"] if part else None
+        whole["first_id"] = part[0]["id"] if part else ""
+        whole["last_id"] = part[-1]["id"] if part else ""
     return whole

@@ -82,7 +82,40 @@ ROOMS = {
     "settled": "client config errors keys",
     "listings": "exchange frames turns",
     "session": "asked branches settled client config conversation dialogue errors exchange keys "
-    "listings notebook panels prices renamed schemas.shape turns views",
+    "listings notebook panels prices renamed schemas.shape training.methods turns views",
+    # training
+    "training": "",
+    "training.problems": "",
+    "training.formats": "",
+    "training.leaks": "training.problems",
+    "training.repeats": "",
+    "training.lengths": "",
+    "training.tools": "training.problems",
+    "training.messages": "errors training.problems training.tools",
+    "training.diagnose": "training.formats training.messages training.problems training.tools",
+    "training.tables": "errors training.formats",
+    "training.spreadsheets": "errors",
+    "training.sources": "errors training.diagnose training.problems training.spreadsheets "
+    "training.tables",
+    "training.scan": "training.diagnose training.formats training.leaks training.lengths "
+    "training.problems training.repeats training.sources",
+    "training.check": "training.diagnose training.formats training.lengths training.problems "
+    "training.scan training.sources",
+    "training.selection": "chains chat_lines errors exchange",
+    "training.material": "errors training.sources",
+    "training.kept": "disk errors",
+    "training.jobs": "",
+    "training.job": "errors training.formats training.tables",
+    "training.follow": "calls errors exchange failures pages replay training.jobs",
+    "training.submit": "calls errors exchange failures pages replay training.material",
+    "training.lineage": "exchange training.submit",
+    "training.methods": "",
+    "training.data": "client config connection errors training.check training.job "
+    "training.material training.selection training.sources",
+    "training.desk": "calls client config connection errors exchange pages training "
+    "training.data training.follow training.jobs training.kept training.lineage turns",
+    "training.service": "calls cells connection errors exchange training.check training.desk "
+    "training.job training.lineage training.material training.sources training.submit turns",
     # assistants
     "assistants": "",
     "assistants.assistant": "canonical errors",
@@ -211,6 +244,8 @@ LATER = {
     "prompts": "images.attached values",
     "listings": "assistants.desk",
     "session": "images.attached renaming sentiment",
+    "training.kept": "canonical",
+    "training.methods": "training.job training.service training.tables",
     "verify_command": "repair verify",
     "views": "ask_cells browse summaries verify",
     "warm": "local magics.show sentiment",

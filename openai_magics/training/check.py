@@ -1,0 +1,188 @@
+"""Finding what is wrong with training data, in one pass and a few megabytes whatever its size.
+
+What is checked: JSON and encoding, roles and their order, content, tools, images, length in
+tokens, duplicates and contradictions, split leakage, and what looks like a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from openai_magics.training.diagnose import NotJSON, guess, loads
+from openai_magics.training.formats import FORMATS
+from openai_magics.training.lengths import Lengths, auto_epochs, counter, limit
+from openai_magics.training.problems import EACH, Problem, Report
+from openai_magics.training.scan import Scan
+from openai_magics.training.sources import Source
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Check", "check", "method_of"]
+
+LEAST = 10
+"""Examples below which OpenAI takes no job."""
+LOOKED = 50
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was found in training data.
+
+    Attributes
+    ----------
+    name, method : str
+        The data, and what it is for (``supervised``, ``dpo``, ``reinforcement``).
+    training, validation : Lengths
+        Examples, messages and tokens of each; ``validation`` is ``None`` without any.
+    epochs : int
+        How often each example will be seen.
+    price : float
+        US dollars for all epochs; NaN where it is not known.
+    report : Report
+        The problems, counted and (the first of each kind) with their lines.
+    """
+
+    name: str
+    method: str
+    training: Lengths
+    validation: Lengths | None
+    epochs: int
+    price: float
+    report: Report = field(repr=False)
+
+    @property
+    def problems(self) -> pd.DataFrame:
+        """The problems, a row each: ``file, line, column, severity, problem, remedy``."""
+        return self.report.frame()
+
+    @property
+    def errors(self) -> int:
+        """How many problems there are that the service would refuse."""
+        return self.report.count("error")
+
+    @property
+    def warnings(self) -> int:
+        """How many more there are to look at."""
+        return self.report.count("warning")
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is no error."""
+        return not self.errors
+
+    @property
+    def summary(self) -> list[tuple[str, str]]:
+        """What there is to say beside the problems, as names and values."""
+        about = "" if self.training.counted else "about "
+        held = self.training
+        trained = held.tokens * self.epochs
+        rows = [
+            ("data", f"{self.name} ({FORMATS[self.method]} format, for {self.method} training)"),
+            ("examples", f"{held.examples:,} ({held.messages:,} messages)"),
+            ("tokens", f"{about}{held.tokens:,}; the longest example {about}{held.longest:,}"),
+        ]
+        if self.validation is not None:
+            other = self.validation
+            rows.append(
+                ("validation", f"{other.examples:,} examples, {about}{other.tokens:,} tokens")
+            )
+        rows += [
+            ("epochs", f"{self.epochs}: {about}{trained:,} tokens to train on"),
+            ("price", "not known" if self.price != self.price else f"{self.price:.2f} USD"),
+            (
+                "problems",
+                _counted(self.errors, "error") + ", " + _counted(self.warnings, "warning"),
+            ),
+        ]
+        for (severity, kind), count in sorted(self.report.counts.items()):
+            shown = f", the first {EACH} of them in the table" if count > EACH else ""
+            rows.append((f"  {severity}", f"{kind}: {count:,}{shown}"))
+        if not held.counted:
+            rows.append(("counting", "the extra `tokens` counts tokens in place of estimating"))
+        return [*rows, *((f"  {label} tokens", bar) for label, bar in held.bars())]
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def method_of(source: Source) -> str:
+    """Return the method that the first examples of some data are for; supervised in doubt."""
+    looked = 0
+    for block in source.blocks():
+        for line in block.data.split(b"\n"):
+            try:
+                method = guess(loads(line))
+            except NotJSON:
+                method = None
+            if method is not None:
+                return method
+            looked += 1
+            if looked > LOOKED:
+                return "supervised"
+    return "supervised"
+
+
+def check(
+    source: Source,
+    validation: Source | None = None,
+    *,
+    method: str | None = None,
+    model: str | None = None,
+    epochs: int | None = None,
+    hosted: bool = False,
+    tokens: bool = True,
+    price: Callable[[int], float] | None = None,
+) -> Check:
+    """Find what is wrong with training data.
+
+    Parameters
+    ----------
+    source, validation : Source
+    method : {"supervised", "dpo", "reinforcement"}, optional
+        By default the one whose format the data has.
+    model : str, optional
+        Whose limit of tokens holds.
+    epochs : int, optional
+        By default what ``auto`` comes to (`auto_epochs`).
+    hosted : bool
+        Whether OpenAI trains, which takes no fewer than `LEAST` examples.
+    tokens : bool
+        Whether tokens are counted; else they are estimated from the characters.
+    price : callable, optional
+        Gives US dollars for a number of tokens.
+
+    Raises
+    ------
+    OptionError
+        The data cannot be read.
+    """
+    method = method or method_of(source)
+    scan = Scan(method, limit(model), counter() if tokens else None)
+    training = scan.read(source)
+    split = len(scan.files)
+    held_out = scan.read(validation) if validation is not None else None
+    scan.tell_repeats(split)
+    if not training.examples and not scan.report.rows:
+        scan.report.add([EMPTY], None, source.name)
+    elif training.examples < LEAST:
+        scan.report.add([_few(training.examples, hosted=hosted)], None, source.name)
+    seen = auto_epochs(training.examples) if epochs is None else epochs
+    cost = float("nan") if price is None else price(training.tokens * seen)
+    return Check(source.name, method, training, held_out, seen, cost, scan.report)
+
+
+EMPTY = Problem("empty", "There is no example in it.", "Give data with an example a line.")
+
+
+def _few(count: int, *, hosted: bool) -> Problem:
+    one = "1 example is" if count == 1 else f"{count} examples are"
+    return Problem(
+        "few examples",
+        f"{one} few: OpenAI takes no fewer than {LEAST}, and 50 to 100 are advised.",
+        "Add more; they need not be long.",
+        "error" if hosted else "warning",
+    )

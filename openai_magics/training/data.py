@@ -1,0 +1,92 @@
+"""The data of a session's jobs: what it is, where it would go, and what is wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from openai_magics.client import Live
+from openai_magics.config import Settings
+from openai_magics.connection import OPENAI, Target, choose, host
+from openai_magics.errors import NotConnected, SettingError
+from openai_magics.training.check import Check, check
+from openai_magics.training.job import JobOptions, method_checked
+from openai_magics.training.material import split
+from openai_magics.training.selection import Selection, chosen
+from openai_magics.training.sources import Source, source_of
+
+if TYPE_CHECKING:
+    from openai_magics.views import Dialogue
+
+__all__ = ["Data"]
+
+
+class Data:
+    """Reads and checks training data; sends nothing.
+
+    Parameters
+    ----------
+    settings : Settings
+    live : Live
+        Whose key decides where a job would go.
+    dialogue : Dialogue
+        The records, which may be training data themselves.
+    """
+
+    def __init__(self, settings: Settings, live: Live, dialogue: Dialogue) -> None:
+        self.settings = settings
+        self.live = live
+        self.dialogue = dialogue
+
+    def source(self, data: Any, options: JobOptions = JobOptions()) -> Source:
+        """Return the source of some data (see `openai_magics.training.sources.source_of`)."""
+        return source_of(data, options.columns, options.method, options.name)
+
+    def from_dialogue(self, wanted: Selection) -> tuple[Source, tuple[str, ...]]:
+        """Return examples from the dialogue as a source, and the cells that they come from.
+
+        Raises
+        ------
+        OptionError
+            There is no such conversation, or nothing to learn.
+        """
+        found = chosen(self.dialogue.exchanges(), wanted)
+        return replace(source_of(list(found.examples)), name="dialogue"), found.cells
+
+    def check(self, data: Any, options: JobOptions = JobOptions()) -> Check:
+        """Find what is wrong with training data; nothing is sent.
+
+        Raises
+        ------
+        OptionError
+            The data cannot be read.
+        """
+        source, validation = self.both(data, options)
+        target = self.target(options)
+        model = options.model or self.settings.get("model")
+        local = target is not None and target.local
+        return check(
+            source,
+            validation,
+            method=method_checked(options.method),
+            model="local" if local else model,
+            epochs=options.epochs,
+            hosted=target is not None and target.endpoint == host(OPENAI),
+            price=(lambda _: 0.0) if local else None,
+        )
+
+    def both(self, data: Any, options: JobOptions) -> tuple[Source, Source | None]:
+        """Return training and validation data."""
+        source = self.source(data, options)
+        if options.split is not None:
+            return split(source, options.split, options.seed or 0)
+        if options.validation is None:
+            return source, None
+        return source, self.source(options.validation, replace(options, name="validation"))
+
+    def target(self, options: JobOptions) -> Target | None:
+        """Return where a job would go; ``None`` where it cannot be told without asking."""
+        try:
+            return choose(self.settings, options.model, options.base_url, given=self.live.key)
+        except (NotConnected, SettingError):
+            return None

@@ -1,0 +1,150 @@
+"""From a tuned model back to what it was made of, and on to where it was used.
+
+All of it is read from the dialogue file, so it is there after the endpoint is gone.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from openai_magics.exchange import Exchange
+from openai_magics.training.submit import MARK
+
+__all__ = ["Lineage", "cells_that_make", "lineage"]
+
+LARGEST = 50_000_000
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """What a tuned model comes from and goes to.
+
+    Attributes
+    ----------
+    job, model, tuned : str or None
+        The job's id, the model it began with, the model it made.
+    data, sha256, validation : str or None
+        The training data's name and SHA-256, and the SHA-256 of the validation data.
+    files : mapping
+        The ids of the uploaded files.
+    made_in, started_in, used_in : tuple of str
+        Cells: which made the data, started the job, asked the model.
+    said : mapping
+        Method, hyperparameters, seed, suffix, as the notebook has them.
+    """
+
+    job: str
+    model: str | None = None
+    tuned: str | None = None
+    data: str | None = None
+    sha256: str | None = None
+    validation: str | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+    made_in: tuple[str, ...] = ()
+    started_in: tuple[str, ...] = ()
+    used_in: tuple[str, ...] = ()
+    said: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> list[tuple[str, str]]:
+        """What there is to say, as names and values."""
+        rows = [
+            ("base model", self.model),
+            ("data", self.data),
+            ("data SHA-256", self.sha256),
+            ("validation SHA-256", self.validation),
+            *((name.replace("_", " "), value) for name, value in self.files.items()),
+            *((name.replace("_", " "), _shown(value)) for name, value in self.said.items()),
+            ("data made in cells", ", ".join(self.made_in)),
+            ("started in cell", ", ".join(self.started_in)),
+            ("asked in cells", ", ".join(self.used_in)),
+        ]
+        return [(name, str(value)) for name, value in rows if value]
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def lineage(exchanges: Iterable[Exchange], job: Mapping[str, Any]) -> Lineage:
+    """Return the lineage of a job from the records of a dialogue.
+
+    Parameters
+    ----------
+    exchanges : iterable of Exchange
+    job : mapping
+        As the API shows it.
+    """
+    name, tuned = str(job.get("id")), job.get("fine_tuned_model")
+    files = {key: job[key] for key in ("training_file", "validation_file") if job.get(key)}
+    found: dict[str, Any] = {}
+    used: dict[str, None] = {}
+    for item in exchanges:
+        payload = item.reply.payload if item.reply else None
+        if item.request.kind == "train" and isinstance(payload, Mapping):
+            if payload.get("id") == name:
+                found = _from_record(item, payload)
+        elif tuned and item.cell and item.reply is not None:
+            models = {item.request.model, item.resolved.model, item.reply.model}
+            # Its checkpoints have its name and a step after it.
+            if any(str(model).startswith(tuned) for model in models if model):
+                used[item.cell] = None
+    return Lineage(name, job.get("model"), tuned, files=files, used_in=tuple(used), **found)
+
+
+def _from_record(item: Exchange, payload: Mapping[str, Any]) -> dict[str, Any]:
+    said, about = item.request.parameters, payload.get(MARK) or {}
+    shown = ("method", "hyperparameters", "seed", "suffix")
+    return {
+        "data": about.get("data"),
+        "sha256": (said.get("training") or {}).get("sha256"),
+        "validation": (said.get("validation") or {}).get("sha256"),
+        "made_in": tuple(about.get("made_in") or ()),
+        "started_in": (item.cell,) if item.cell else (),
+        "said": {name: said[name] for name in shown if said.get(name)},
+    }
+
+
+def cells_that_make(notebook: Path, name: str, *, file: bool) -> tuple[str, ...]:
+    """Return the ids of the cells that give a variable its value, or that name a file.
+
+    Nothing where the notebook cannot be read: it is a help to the reader, not a fact.
+    """
+    try:
+        if notebook.stat().st_size > LARGEST:
+            return ()
+        held = json.loads(notebook.read_text("utf-8"))
+        cells = [cell for cell in held["cells"] if cell.get("cell_type") == "code"]
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        return ()
+    found = []
+    for cell in cells:
+        source = cell.get("source")
+        text = source if isinstance(source, str) else "".join(source or ())
+        if _makes(text, name, file=file) and isinstance(cell.get("id"), str):
+            found.append(cell["id"])
+    return tuple(found)
+
+
+def _makes(source: str, name: str, *, file: bool) -> bool:
+    lines = source.splitlines()
+    if lines and lines[0].startswith("%%"):
+        return file and "writefile" in lines[0] and name in lines[0]
+    code = "\n".join("pass" if line.lstrip().startswith(("%", "!")) else line for line in lines)
+    try:
+        tree = ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError):
+        return False
+    for node in ast.walk(tree):
+        if file:
+            value = node.value if isinstance(node, ast.Constant) else None
+            if isinstance(value, str) and value.endswith(name):
+                return True
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id == name:
+            return True
+    return False
