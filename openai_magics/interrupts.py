@@ -11,7 +11,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, ClassVar, TypeVar
 
 __all__ = ["Held", "check", "heard"]
@@ -20,24 +20,29 @@ Result = TypeVar("Result")
 
 
 class Held:
-    """Hold back an interrupt until the ``with`` ends; one inside another adds nothing.
+    """Hold back an interrupt until the ``with`` ends, also inside what is `heard`.
 
     Signals reach the main thread only: elsewhere there is nothing to hold back.
     """
 
-    outer: ClassVar[Held | None] = None
-    """The one in force, of the main thread."""
+    _handler: ClassVar[_Handler | None] = None
+    """The handler in force, of the main thread."""
 
     def __init__(self) -> None:
-        self.before: Any = None
-        self.noted = False
+        self._own: _Handler | None = None
+        self._within: _Handler | None = None
+        self._hearing = False
 
     def __enter__(self) -> None:
-        if threading.current_thread() is threading.main_thread() and Held.outer is None:
-            self.before = signal.getsignal(signal.SIGINT)
-            if self.before is not None:  # else it was set by something that is not Python
-                signal.signal(signal.SIGINT, self.note)
-                Held.outer = self
+        if threading.current_thread() is not threading.main_thread():
+            return
+        if Held._handler is not None:
+            self._within, self._hearing = Held._handler, Held._handler.hearing
+            self._within.hearing = False
+        elif (before := signal.getsignal(signal.SIGINT)) is not None:  # None: not Python's
+            own = _Handler(before)
+            signal.signal(signal.SIGINT, own)
+            self._own = Held._handler = own
 
     def __exit__(
         self,
@@ -45,15 +50,38 @@ class Held:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if Held.outer is self:
-            Held.outer = None
-            signal.signal(signal.SIGINT, self.before)
-            if self.noted:
+        if self._own is not None:
+            Held._handler = None
+            signal.signal(signal.SIGINT, self._own.before)
+            if self._own.noted:
                 signal.raise_signal(signal.SIGINT)
+        elif self._within is not None:
+            self._within.hearing = self._hearing
+            if self._hearing:
+                self._within.deliver()
 
-    def note(self, *_: object) -> None:
-        """Be the handler: keep in mind that it was asked for."""
-        self.noted = True
+
+class _Handler:
+    """The handler of SIGINT: passes it on while something is heard, else keeps it in mind."""
+
+    def __init__(self, before: Any) -> None:
+        self.before = before
+        self.hearing = False
+        self.noted = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if not self.hearing:
+            self.noted = True
+        elif callable(self.before):
+            self.before(number, frame)
+        elif self.before != signal.SIG_IGN:
+            raise KeyboardInterrupt
+
+    def deliver(self) -> None:
+        """Pass on what was kept in mind."""
+        if self.noted:
+            self.noted = False
+            self(signal.SIGINT, None)
 
 
 def heard(work: Callable[[], Result]) -> Result:
@@ -64,19 +92,16 @@ def heard(work: Callable[[], Result]) -> Result:
     KeyboardInterrupt
         An interrupt came, now or while it was held back.
     """
-    outer = _in_force()
-    if outer is None:
+    handler = _in_force()
+    if handler is None:
         return work()
-    Held.outer = None  # what it calls may hold back on its own
-    signal.signal(signal.SIGINT, outer.before)
+    before = handler.hearing
+    handler.hearing = True
     try:
-        if outer.noted:
-            outer.noted = False
-            signal.raise_signal(signal.SIGINT)
+        handler.deliver()
         return work()
     finally:
-        signal.signal(signal.SIGINT, outer.note)
-        Held.outer = outer
+        handler.hearing = before
 
 
 def check() -> None:
@@ -87,11 +112,9 @@ def check() -> None:
     KeyboardInterrupt
         An interrupt was held back.
     """
-    outer = _in_force()
-    if outer is not None and outer.noted:
-        outer.noted = False
-        raise KeyboardInterrupt
+    heard(bool)
 
 
-def _in_force() -> Held | None:
-    return Held.outer if threading.current_thread() is threading.main_thread() else None
+def _in_force() -> _Handler | None:
+    on_main = threading.current_thread() is threading.main_thread()
+    return Held._handler if on_main else None  # noqa: SLF001 - the same room

@@ -63,7 +63,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     before = signal.getsignal(signal.SIGINT)
     yield
     assert signal.getsignal(signal.SIGINT) is before
-    assert interrupts.Held.outer is None
+    assert interrupts.Held._handler is None
 
 
 @pytest.mark.parametrize("instructions", [False, True], ids=["lines", "instructions"])
@@ -137,6 +137,25 @@ def test_heard_after() -> None:
             interrupts.check()
         interrupts.check()
     assert done == ["whole"]
+
+
+def test_held_inside_what_is_heard() -> None:
+    """What is whole inside of what takes time is held back too, and raised when it is done."""
+    done: list[str] = []
+
+    def write() -> None:
+        with interrupts.Held():
+            signal.raise_signal(signal.SIGINT)
+            done.append("written")
+        done.append("too much")
+
+    with interrupts.Held():
+        with pytest.raises(KeyboardInterrupt):
+            interrupts.heard(write)
+        signal.raise_signal(signal.SIGINT)  # held back again
+        with pytest.raises(KeyboardInterrupt):
+            interrupts.check()
+    assert done == ["written"]
 
 
 def test_another_thread() -> None:
