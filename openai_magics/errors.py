@@ -317,11 +317,14 @@ class Interrupted(KeyboardInterrupt):
 
     reply: Reply | None = None
 
-    def __init__(self, characters: int = 0) -> None:
-        super().__init__(characters)
+    def __init__(self, characters: int = 0, said: str = "") -> None:
+        super().__init__(characters, said)
         self.characters = characters
+        self.said = said
 
     def __str__(self) -> str:
+        if self.said:
+            return self.said
         if not self.characters:
             return "stopped before an answer came"
         return f"stopped; the {self.characters} characters that had come are recorded as cut off"

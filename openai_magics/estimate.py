@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from openai_magics import local, prices
 from openai_magics.connection import Target, choose
-from openai_magics.errors import NotConnected
-from openai_magics.exchange import Message, Request, canonical_json, image_parts
+from openai_magics.errors import NotConnected, OptionError
+from openai_magics.exchange import Attachment, Message, Request, canonical_json, image_parts
 
 if TYPE_CHECKING:
     from openai_magics.client import Live
 
-__all__ = ["facts", "tokens"]
+__all__ = ["facts", "facts_of_many", "tokens"]
 
 PER_MESSAGE, PER_REPLY = 3, 3
 """Tokens around each message and before the reply, as OpenAI's cookbook counts them."""
 CHARACTERS = 4
 """Characters to a token of English, roughly."""
+MOST_LINES = 20
+"""Images that are told one by one."""
 
 
 def tokens(messages: Sequence[Message]) -> tuple[int, bool]:
@@ -49,41 +52,55 @@ def _texts(content: Any) -> list[str]:
     return [str(part["text"]) for part in content if isinstance(part.get("text"), str)]
 
 
-def _images(request: Request, model: str | None) -> tuple[list[str], int, bool]:
-    """Return a line for each image, what they count together, and whether that is all of it.
+@dataclass(frozen=True)
+class _Image:
+    """What is sent of an image: a line, its pixels, its tokens (``None``: not known)."""
 
-    The images are prepared for it as they would be sent.
-    """
+    line: str
+    pixels: int = 0
+    tokens: int | None = None
+
+
+def _images(request: Request, model: str | None) -> list[_Image]:
+    """Return what is sent of the images of a request; they are prepared for it."""
+    held = {canonical_json(item.said): item for item in request.attachments}
+    parts = image_parts((*request.history, *request.messages))
+    return [_image(part, held[canonical_json(part)], model) for part in parts]
+
+
+def _image(part: Mapping[str, Any], item: Attachment, model: str | None) -> _Image:
     from openai_magics.images import vision
 
-    lines: list[str] = []
-    total, known = 0, True
-    held = {canonical_json(item.said): item for item in request.attachments}
-    for part in image_parts((*request.history, *request.messages)):
-        if "url" in part:
-            lines.append(f"{part['url']}: not fetched for this, its size is not known")
-            known = False
-            continue
-        _, kept = held[canonical_json(part)].wired(model)
-        width, height = kept["width"], kept["height"]
-        count = vision.tokens(width, height, part["detail"], model)
-        lines.append(
-            "{} x {} pixels, sent as {} x {} {}, {} tokens ({})".format(
-                *kept["original"],
-                width,
-                height,
-                kept["media_type"].partition("/")[2].upper(),
-                "an unknown number of" if count is None else count,
-                kept["name"],
-            )
-        )
-        known = known and count is not None
-        total += count or 0
-    return lines, total, known
+    if "url" in part:
+        return _Image(f"{part['url']}: not fetched for this, its size is not known")
+    try:
+        _, kept = item.wired(model)
+    except OptionError as error:
+        return _Image(f"not sent: {error.problem}", tokens=0)
+    width, height = kept["width"], kept["height"]
+    count = vision.tokens(width, height, part["detail"], model)
+    line = "{} x {} pixels, sent as {} x {} {}, {} tokens ({})".format(
+        *kept["original"],
+        width,
+        height,
+        kept["media_type"].partition("/")[2].upper(),
+        "an unknown number of" if count is None else count,
+        kept["name"],
+    )
+    return _Image(line, width * height, count)
 
 
 def facts(request: Request, live: Live, *, recorded: bool) -> dict[str, str]:
     """Return what there is to say of *request*: model, endpoint, parameters, tokens, price."""
+    return facts_of_many([request], live, recorded=int(recorded))
+
+
+def facts_of_many(requests: Sequence[Request], live: Live, *, recorded: int) -> dict[str, str]:
+    """Return what there is to say of requests that differ by their images: as `facts`, in all.
+
+    *recorded* is how many of them are.
+    """
+    request = requests[0]
     said: dict[str, str] = {}
     system = request.system
     if system is None:
@@ -102,13 +119,8 @@ def facts(request: Request, live: Live, *, recorded: bool) -> dict[str, str]:
     if request.parameters:
         said["parameters"] = json.dumps(request.parameters, ensure_ascii=False)
     first: list[Message] = [{"role": "system", "content": system}] if system else []
-    count, exact = tokens([*first, *request.history, *request.messages])
-    if request.attachments:
-        lines, more, known = _images(request, target.model if target else request.model)
-        said["images"] = "\n".join(lines)
-        said["image tokens"] = f"{more}" if known else f"{more} and those that are not known"
-        count += more
-        exact = exact and known
+    model = target.model if target else request.model
+    count, exact = _counted(requests, first, model, said)
     said["prompt tokens"] = (
         str(count) if exact else f"about {count} (the extra `tokens` counts them)"
     )
@@ -117,6 +129,31 @@ def facts(request: Request, live: Live, *, recorded: bool) -> dict[str, str]:
         price = prices.cost(target.model, target.endpoint, {"prompt_tokens": count})
     said["price of the prompt"] = "not known" if math.isnan(price) else f"{price:.6f} USD"
     said["recorded"] = "yes: it would be replayed" if recorded else "no: it would be asked"
+    if len(requests) > 1:
+        said["recorded"] = f"{recorded} of {len(requests)} would be replayed"
     if system:
         said["system"] = system
     return said
+
+
+def _counted(
+    requests: Sequence[Request], first: Sequence[Message], model: str | None, said: dict[str, str]
+) -> tuple[int, bool]:
+    """Return the tokens of requests, and whether all were counted; *said* gets those of images."""
+    count, exact = 0, True
+    images: list[_Image] = []
+    for each in requests:
+        more, counted = tokens([*first, *each.history, *each.messages])
+        count, exact = count + more, exact and counted
+        if each.attachments:
+            images += _images(each, model)
+    if images:
+        known = [image.tokens for image in images if image.tokens is not None]
+        rest = "" if len(known) == len(images) else " and those that are not known"
+        lines = [image.line for image in images[:MOST_LINES]]
+        lines += [f"… and {len(images) - MOST_LINES} more"] if len(images) > MOST_LINES else []
+        said["images"] = "\n".join(lines)
+        said["pixels sent"] = f"{sum(image.pixels for image in images):,}"
+        said["image tokens"] = f"{sum(known)}{rest}"
+        count, exact = count + sum(known), exact and not rest
+    return count, exact

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from openai_magics.exchange import Exchange, Message
+from openai_magics.errors import MagicsError
+from openai_magics.exchange import Exchange, Message, Reply
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["dialogue_frame", "models_frame", "words"]
+__all__ = ["descriptions_frame", "dialogue_frame", "models_frame", "words"]
 
 DIALOGUE = (
     "kind",
@@ -110,3 +111,38 @@ def models_frame(payload: Mapping[str, Any]) -> pd.DataFrame:
     frame["created"] = pd.to_datetime(frame["created"], unit="s", utc=True, errors="coerce")
     frame["shutdown_date"] = pd.to_datetime(frame["shutdown_date"], errors="coerce").dt.date
     return cast("pd.DataFrame", frame.sort_values("id", ignore_index=True))
+
+
+def descriptions_frame(
+    rows: Iterable[tuple[str, Reply | None, MagicsError | None]],
+) -> pd.DataFrame:
+    """Return one row an image: ``source, description, tokens, cost, error``.
+
+    Parameters
+    ----------
+    rows : iterable
+        What people call the image, and its reply or its error.
+    """
+    import pandas as pd
+
+    found = [
+        {
+            "source": source,
+            "description": reply.text if reply else None,
+            "tokens": _tokens(reply.usage) if reply else None,
+            "cost": reply.cost if reply else None,
+            "error": f"{type(error).__name__}: {error.problem}" if error else None,
+        }
+        for source, reply, error in rows
+    ]
+    columns = pd.Index(["source", "description", "tokens", "cost", "error"])
+    frame = pd.DataFrame(found, columns=columns)
+    frame["tokens"] = frame["tokens"].astype("Int64")
+    frame["cost"] = frame["cost"].astype("float64")
+    return cast("pd.DataFrame", frame)
+
+
+def _tokens(usage: Mapping[str, Any]) -> int | None:
+    counted = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
+    known = [count for count in counted if isinstance(count, int)]
+    return sum(known) if known else None

@@ -16,7 +16,7 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-__all__ = ["Outcome", "each"]
+__all__ = ["Once", "Outcome", "each"]
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -91,3 +91,28 @@ def each(
             yield outcome
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+class Once(Generic[Made]):
+    """Does what has one name once; who asks for it meanwhile waits for that.
+
+    Which of two equal items came first would be the threads' affair, and with it which of two
+    answers is recorded for which: so they share one.
+    """
+
+    def __init__(self) -> None:
+        self._begun: dict[str, Future[Made]] = {}
+        self._mutex = threading.Lock()
+
+    def do(self, name: str, work: Callable[[], Made]) -> Made:
+        """Return what *work* returns, or raise what it raises."""
+        with self._mutex:
+            first = name not in self._begun
+            done = self._begun.setdefault(name, Future())
+        if first:
+            try:
+                done.set_result(work())
+            except BaseException as error:
+                done.set_exception(error)
+                raise
+        return done.result()

@@ -169,6 +169,7 @@ def explain_miss(request: Request, dialogue: DialogueFile) -> tuple[str, str]:
     ask_live = (
         "To ask it live: --mode auto (or OPENAI_MAGICS_MODE=auto), with a key or the local engine."
     )
+    what = "description" if request.kind == "describe" else request.kind
     everything = list(dialogue)
     records = [item for item in everything if item.request.kind == request.kind]
     if not records:
@@ -177,7 +178,7 @@ def explain_miss(request: Request, dialogue: DialogueFile) -> tuple[str, str]:
             if dialogue.path.exists()
             else f"there is no {dialogue.path.name}"
         )
-        return f"Nothing is recorded for this {request.kind}: {where}.", ask_live
+        return f"Nothing is recorded for this {what}: {where}.", ask_live
     same = [item for item in records if item.fingerprint == request.fingerprint]
     if same:
         slots = {item.occurrence for item in same} - {None}
@@ -185,16 +186,16 @@ def explain_miss(request: Request, dialogue: DialogueFile) -> tuple[str, str]:
             return "This was asked, but its answer was cut off or failed at that moment.", ask_live
         times = "once" if len(slots) == 1 else f"{len(slots)} times"
         number = request.occurrence + 1
-        return f"This {request.kind} is recorded {times}; this is number {number}.", ask_live
+        return f"This {what} is recorded {times}; this is number {number}.", ask_live
     near = max(records, key=lambda item: _likeness(item.request, request))
     differ = [name for name in SAID if getattr(near.request, name) != getattr(request, name)]
     lines = [
-        f"Nothing is recorded for this {request.kind}. The nearest record differs in: {', '.join(differ)}."
+        f"Nothing is recorded for this {what}. The nearest record differs in: {', '.join(differ)}."
     ]
     lines += [_difference(name, near.request, request) for name in differ if name != "parent"]
     if differ == ["parent"]:
         lines = [
-            f"This {request.kind} is recorded, but after another turn.",
+            f"This {what} is recorded, but after another turn.",
             _upstream(near, request, everything),
         ]
     return "\n".join(line for line in lines if line), ask_live

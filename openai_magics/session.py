@@ -16,6 +16,7 @@ from openai_magics.asked import split
 from openai_magics.client import Listener, Live
 from openai_magics.config import Settings
 from openai_magics.conversation import Conversation
+from openai_magics.describing import Describing
 from openai_magics.dialogue import DialogueFile
 from openai_magics.errors import MagicsError, OptionError
 from openai_magics.exchange import AskOptions, Reply, Request
@@ -40,7 +41,7 @@ MAIN = "main"
 KEYWORDS = (*(item.name for item in fields(AskOptions)), "on_text", "on_notice")
 
 
-class Session(Settled, Listings, HasPanels, TrainingMethods):
+class Session(Settled, Listings, Describing, HasPanels, TrainingMethods):
     """Asks models and keeps every exchange in the dialogue file.
 
     Parameters

@@ -186,6 +186,10 @@ class Turns:
         for conversation in tuple(self.conversations.values()):
             conversation.drop(place)
 
+    def in_order(self, ids: list[str]) -> None:
+        """Tell the records that this cell made side by side in this order, whichever came first."""
+        self._shown.in_order(here(), ids)
+
     def said(self) -> list[str]:
         """Return the ids of the records that this run shows, in the order of its cells.
 
@@ -346,6 +350,11 @@ class _Run:
         if self._ids.get(place.cell or place, ("",))[0] != place.execution:
             self._ids[place.cell or place] = place.execution, []
         self._ids[place.cell or place][1].append(record)
+
+    def in_order(self, place: Place, ids: list[str]) -> None:
+        execution, held = self._ids.get(place.cell or place, ("", []))
+        if execution == place.execution:
+            held[:] = [*(one for one in held if one not in set(ids)), *ids]
 
     def drop(self, place: Place) -> None:
         if place.cell and self._ids.get(place.cell, (place.execution,))[0] != place.execution:

@@ -32,11 +32,14 @@ class Attached:
     detail : {"auto", "low", "high", "original"}
     fetch : bool
         Whether this machine fetches a URL, not the service.
+    thumbnail : bool
+        Whether the record keeps a small picture of it, to be shown beside the answer.
     """
 
     source: Source
     detail: str = "auto"
     fetch: bool = False
+    thumbnail: bool = False
 
     @cached_property
     def said(self) -> Mapping[str, Any]:
@@ -48,6 +51,11 @@ class Attached:
             The detail is not known, or the image cannot be read.
         """
         return prepare.said(self.source, self.detail)
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.source.name
 
     @property
     def likeness(self) -> Mapping[str, str]:
@@ -72,7 +80,10 @@ class Attached:
             made = self.prepared(model)
         except OptionError as error:
             raise ImageRefused(error.problem, error.remedy) from error
-        return prepare.part(made), prepare.kept(made)
+        kept = prepare.kept(made)
+        if self.thumbnail and made.data is not None:
+            kept["thumbnail"] = prepare.small(made.data)
+        return prepare.part(made), kept
 
 
 def attached(

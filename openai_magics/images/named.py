@@ -16,7 +16,7 @@ from typing import Any
 from openai_magics.errors import OptionError, nearest
 from openai_magics.images.attached import Attached, attached
 
-__all__ = ["named"]
+__all__ = ["named", "variable"]
 
 
 def named(
@@ -41,7 +41,7 @@ def named(
     """
     found: list[Attached] = []
     for word in typed:
-        known, value = _variable(word.strip(), names)
+        known, value = variable(word.strip(), names)
         if not known:
             found += _placed(word, names, detail, fetch=fetch)
             continue
@@ -65,8 +65,14 @@ def _placed(word: str, names: Mapping[str, Any], detail: str, *, fetch: bool) ->
         ) from error
 
 
-def _variable(word: str, names: Mapping[str, Any]) -> tuple[bool, Any]:
-    """Return whether *word* is of a variable, and its value."""
+def variable(word: str, names: Mapping[str, Any]) -> tuple[bool, Any]:
+    """Return whether *word* is of a variable, and its value.
+
+    Raises
+    ------
+    OptionError
+        It is, and has no such item.
+    """
     if word.isidentifier():
         return word in names, names.get(word)
     try:

@@ -19,7 +19,7 @@ from openai_magics.images.sniff import SUFFIXES
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["checked_url", "clipboard", "data_of", "files", "scheme_of"]
+__all__ = ["beginning", "checked_url", "clipboard", "data_of", "files", "scheme_of"]
 
 ENDINGS = frozenset(ending for endings in SUFFIXES.values() for ending in endings)
 """What the name of an image ends in, where a folder or a pattern is given."""
@@ -104,6 +104,27 @@ def files(text: str, base: Path) -> list[tuple[str, Path]]:
     if not stat.S_ISREG(mode):
         raise OptionError(f"{short} is no file that can be read to its end.")
     return [(text, full)]
+
+
+def beginning(typed: str) -> list[str]:
+    """Return the images and folders whose path begins as it is *typed*, folders with a slash.
+
+    Names with a space are in quotes no shell needs here, so they are left out.
+    """
+    folder, name = os.path.split(typed)
+    lead = typed[: len(typed) - len(name)]
+    try:
+        entries = sorted(os.scandir(os.path.expanduser(folder) or "."), key=lambda each: each.name)  # noqa: PTH111
+        return [
+            f"{lead}{entry.name}{'/' if entry.is_dir() else ''}"
+            for entry in entries
+            if entry.name.startswith(name)
+            and (name.startswith(".") or not entry.name.startswith("."))
+            and " " not in entry.name
+            and (entry.is_dir() or Path(entry.name).suffix.lower() in ENDINGS)
+        ]
+    except OSError:
+        return []
 
 
 def _in_folder(text: str, folder: Path) -> list[tuple[str, Path]]:

@@ -39,7 +39,7 @@ from openai_magics.images.vision import Limits, checked, fitted, wire_detail
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["Prepared", "kept", "part", "prepare", "said", "thumbnail"]
+__all__ = ["Prepared", "kept", "part", "prepare", "said", "small", "thumbnail"]
 
 QUALITY = 88
 SAMPLE = 256
@@ -234,7 +234,7 @@ def kept(prepared: Prepared) -> dict[str, Any]:
 
 
 def thumbnail(source: Source, pixels: int = 128) -> bytes:
-    """Return a PNG that fits *pixels* x *pixels*, to be shown beside an answer.
+    """Return a PNG that fits *pixels* x *pixels*, for a picker of images.
 
     Raises
     ------
@@ -248,3 +248,19 @@ def thumbnail(source: Source, pixels: int = 128) -> bytes:
     stream = BytesIO()
     picture.save(stream, "PNG", optimize=True)
     return stream.getvalue()
+
+
+def small(data: bytes, pixels: int = 128) -> str:
+    """Return a picture that fits *pixels* x *pixels* of one that is sent, as a data URL.
+
+    A few kilobytes of JPEG. It is in the record, since a replay shows the same bytes without the
+    image, without Pillow, and with another version of it.
+    """
+    import PIL.Image
+
+    picture = PIL.Image.open(BytesIO(data))
+    picture.thumbnail((pixels, pixels), reducing_gap=2.0)
+    picture.info = {}
+    stream = BytesIO()
+    picture.convert("RGB").save(stream, "JPEG", quality=70)
+    return f"data:image/jpeg;base64,{b64encode(stream.getvalue()).decode()}"

@@ -65,7 +65,7 @@ class AskMagics(Family):
         paths, patterns, folders, URLs or variables.
         """
         name = "%ask" if cell is None else "%%ask"
-        typed = self._named(options.ask_line(options.parser_of(self.ask), name, line, cell))
+        typed = self.with_schema(options.ask_line(options.parser_of(self.ask), name, line, cell))
         about = self._last_error() if typed.error else None
         try:
             if typed.dry_run:
@@ -78,15 +78,6 @@ class AskMagics(Family):
             if about is not None:
                 self._unexplained = (stop, about)
             raise
-
-    def _named(self, typed: AskLine) -> AskLine:
-        """Return what was typed with the variables that its options name."""
-        if typed.options.schema is None:
-            return typed
-        from openai_magics.magics import named
-
-        schema = named.schema(typed.options.schema, self.names)
-        return replace(typed, options=replace(typed.options, schema=schema))
 
     def _asking(self, session: Session, typed: AskLine, about: BaseException | None) -> Asking:
         """Return what was typed as a value: placeholders filled, images looked up."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics
@@ -45,6 +46,15 @@ class Family(Magics):
         if (error := getattr(sys, "last_value", None)) is not None:
             names["Err"] = error
         return prompts.filled(template, names)
+
+    def with_schema(self, typed: AskLine) -> AskLine:
+        """Return what was typed with the schema that its option names."""
+        if typed.options.schema is None:
+            return typed
+        from openai_magics.magics import named
+
+        schema = named.schema(typed.options.schema, self.names)
+        return replace(typed, options=replace(typed.options, schema=schema))
 
     @property
     def session(self) -> Session:

@@ -46,7 +46,8 @@ def candidates(shell: InteractiveShell, line: str) -> list[str] | None:
     if option is not None and option.nargs != 0:
         lead = f"{flag}=" if equals else ""
         wanted = typed if equals else last
-        return [lead + value for value in _values(shell, option) if value.startswith(wanted)]
+        found = _values(shell, option, wanted)
+        return [lead + value for value in found if value.startswith(wanted)]
     if last.startswith("-"):
         return sorted(name for name in parser._option_string_actions if name.startswith(last))
     positional = [action for action in parser._actions if not action.option_strings]
@@ -57,6 +58,8 @@ def candidates(shell: InteractiveShell, line: str) -> list[str] | None:
         values = _assistants(words[:-1])
     if match[2] == "dialogue" and set(words[:-1]) & {"show", "reset", "thread", "rename"}:
         values = _conversations()
+    if match[2] == "describe":
+        values = _images(shell, last)
     if match[2] == "models" or (match[2] == "openai" and "use" in words[:-1]):
         values = _models()
     return [value for value in values if value.startswith(last)]
@@ -69,9 +72,11 @@ def _prompt_has_begun(parser: ArgumentParser, text: str) -> bool:
         return False
 
 
-def _values(shell: InteractiveShell, option: Any) -> list[str]:
+def _values(shell: InteractiveShell, option: Any, typed: str) -> list[str]:
     if option.choices:
         return [str(choice) for choice in option.choices]
+    if option.dest == "image":
+        return _images(shell, typed)
     if option.dest == "model":
         return _models()
     if option.dest == "conversation":
@@ -85,6 +90,19 @@ def _values(shell: InteractiveShell, option: Any) -> list[str]:
     if option.dest == "param":
         return [f"{name}=" for name in PARAMETERS]
     return []
+
+
+def _images(shell: InteractiveShell, typed: str) -> list[str]:
+    """Return the variables that may be an image, and the images and folders that match."""
+    from openai_magics.images.places import beginning
+    from openai_magics.values import is_image
+
+    variables = [
+        name
+        for name, value in shell.user_ns.items()
+        if not name.startswith("_") and (is_image(value) or hasattr(value, "__array_interface__"))
+    ]
+    return [*sorted(variables), *beginning(typed)]
 
 
 PARAMETERS = (

@@ -14,6 +14,7 @@ FAMILIES = {
     "ask": ("ask", "AskMagics", ("line", "cell")),
     "assistant": ("assistants", "AssistantMagics", ("line", "cell")),
     "assistants": ("assistants", "AssistantMagics", ("line",)),
+    "describe": ("describe", "DescribeMagics", ("line", "cell")),
     "dialogue": ("dialogue", "DialogueMagics", ("line",)),
     "models": ("service", "ServiceMagics", ("line",)),
     "openai": ("service", "ServiceMagics", ("line",)),

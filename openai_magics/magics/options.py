@@ -25,6 +25,7 @@ __all__ = [
     "AskLine",
     "ask_arguments",
     "ask_line",
+    "asked",
     "declared",
     "params",
     "parse",
@@ -143,6 +144,12 @@ ASK_ARGUMENTS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
 )
 
 
+ABSENT = dict.fromkeys(
+    ("conversation", "no_history", "max_history", "new", "sentiment", "image", "error")
+)
+"""What only an ask in a conversation has."""
+
+
 def parser_of(magic: Any) -> ArgumentParser:
     """Return the parser that ``@magic_arguments`` put on a magic."""
     parser: ArgumentParser = magic.parser
@@ -192,12 +199,23 @@ def ask_line(parser: ArgumentParser, name: str, line: str, cell: str | None = No
     OptionError
         An option, or a value, is not possible.
     """
+    tokens, rest = split(parser, name, line)
+    typed = parse(parser, name, tokens)
+    return asked(name, typed, "\n".join(part for part in (rest, (cell or "").strip()) if part))
+
+
+def asked(name: str, typed: Any, message: str) -> AskLine:
+    """Return an ask of *message* with the options that were typed; a magic may lack some.
+
+    Raises
+    ------
+    OptionError
+        A value is not possible.
+    """
     # Not at the top: its values would be a third of what loading the extension costs.
     from openai_magics.exchange import AskOptions
 
-    tokens, rest = split(parser, name, line)
-    typed = parse(parser, name, tokens)
-    message = "\n".join(part for part in (rest, (cell or "").strip()) if part)
+    typed = Namespace(**{**ABSENT, **vars(typed)})
     if typed.out is not None and (not typed.out.isidentifier() or iskeyword(typed.out)):
         raise OptionError(
             f"{name}: {typed.out!r} is not the name of a variable.", "Give --out a name."
@@ -219,7 +237,7 @@ def ask_line(parser: ArgumentParser, name: str, line: str, cell: str | None = No
             branch_from=typed.branch_from,
             history=not typed.no_history,
             max_history=typed.max_history,
-            new=typed.new,
+            new=bool(typed.new),
             fresh=typed.fresh,
             mode=typed.mode,
             model=typed.model,
@@ -235,7 +253,7 @@ def ask_line(parser: ArgumentParser, name: str, line: str, cell: str | None = No
         dry_run=typed.dry_run,
         stream=not typed.no_stream,
         quiet=typed.quiet,
-        error=typed.error,
+        error=bool(typed.error),
     )
 
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MAGICS", "install", "remove"]
 
-MAGICS = ("ask",)
-"""The line magics whose line is a prompt."""
+MAGICS = ("ask", "describe")
+"""The line magics whose line may end in a question mark: a prompt, or a pattern (``page?``)."""
 
 
 class Question(EscapedCommand):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from openai_magics.rounds.steps import Step
 
-__all__ = ["InNotebook", "InTerminal", "Once", "Stage", "stage"]
+__all__ = ["InNotebook", "InTerminal", "Once", "Stage", "bar", "stage"]
 
 INTERVAL = 0.1
 """Seconds between updates: ten a second is what an eye can follow."""
@@ -139,6 +139,15 @@ class InTerminal:
             sys.stdout.write("\n")
         elif bundle is not None:
             sys.stdout.write(bundle[0]["text/plain"] + "\n")
+
+
+def bar(label: str, done: int, total: int | None, failed: int = 0) -> str:
+    """Return a line that tells how far a long work has come; *total* ``None``: nobody knows."""
+    said = f" ({failed} failed)" if failed else ""
+    if not total:
+        return f"{label}  {done}{said}"
+    filled = round(20 * done / total)
+    return f"{label}  {'█' * filled}{'░' * (20 - filled)}  {done} of {total}{said}"
 
 
 def stage(shell: InteractiveShell | None, *, stream: bool) -> Stage:

@@ -78,10 +78,11 @@ ROOMS = {
     "turns": "branches cells client config conversation dialogue errors exchange failures interrupts "
     "lineage replay rounds.play rounds.script",
     "sentiment": "",
+    "describing": "client config errors exchange frames many turns",
     "estimate": "connection errors exchange local prices",
     "settled": "client config errors keys",
     "listings": "exchange frames turns",
-    "session": "asked branches settled client config conversation dialogue errors exchange keys "
+    "session": "asked branches settled client config conversation describing dialogue errors exchange keys "
     "listings notebook panels prices renamed schemas.shape training.methods turns views",
     # training
     "training": "",
@@ -145,7 +146,9 @@ ROOMS = {
     "images.source": "images.decode errors images.likeness images.pixels images.places images.vision",
     "images.prepare": "images.decode images.download errors images.source images.likeness images.vision",
     "images.attached": "errors images.prepare images.source",
+    "images.listed": "errors images.attached images.source",
     "images.named": "errors images.attached",
+    "images.shown": "errors exchange render",
     # which notebook, which cell
     "cells": "",
     "contents": "",
@@ -156,7 +159,7 @@ ROOMS = {
     "render": "errors exchange grids safe",
     "charts": "render",
     "markdown": "render transcript",
-    "frames": "exchange",
+    "frames": "errors exchange",
     "chains": "errors exchange",
     "chat_lines": "chains exchange",
     "summaries": "chains errors exchange",
@@ -180,6 +183,7 @@ ROOMS = {
     "magics.base": "cells errors magics.options",
     "magics.complete": "errors magics.families magics.options",
     "magics.configurable": "config",
+    "magics.describe": "errors magics.base magics.options",
     "magics.dialogue": "errors magics.base magics.options magics.show render",
     "magics.families": "",
     "magics.named": "errors",
@@ -224,6 +228,7 @@ LATER = {
     "__init__": "magics",
     "__main__": "merge repair",
     "ask_cells": "magics.options",
+    "describing": "images.listed",
     "estimate": "images.vision",
     "assistants.reading": "assistants.frame",
     "exchange": "answers schemas.shape",
@@ -231,8 +236,10 @@ LATER = {
     "local.weights": "local.fetch",
     "magics": "magics.complete magics.questions turns warm",
     "magics.ask": "estimate images.named magics.named magics.show render tracebacks",
-    "magics.base": "client keys magics.show prompts render session",
-    "magics.complete": "assistants.roster config local magics.assistant_options",
+    "magics.base": "client keys magics.named magics.show prompts render session",
+    "magics.complete": "assistants.roster config images.places local magics.assistant_options values",
+    "magics.describe": "describing estimate frames images.listed images.named images.shown magics.show "
+    "render",
     "magics.dialogue": "export",
     "magics.options": "exchange",
     "magics.service": "connection keys magics.show status",
@@ -287,6 +294,7 @@ HEAVY = {
 LONG = {
     "client": "both twins of sending, sync and async, beside each other",
     "dialogue": "the file: what a reader opens to see the format",
+    "describing": "both twins, and every argument is explained",
     "errors": "the whole tree of failures, one beside the other",
     "exchange": "the values and their hashes: other tools are written from it",
     "magics.options": "the table of ask's options is a third of it",

@@ -17,7 +17,7 @@ from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin, features
 
 from openai_magics import exchange
 from openai_magics.errors import OptionError
-from openai_magics.images.prepare import kept, part, prepare, said, thumbnail
+from openai_magics.images.prepare import kept, part, prepare, said, small, thumbnail
 from tests.unit.pictures import (
     CORNERS,
     cornered,
@@ -546,12 +546,25 @@ def test_an_image_ready_to_be_sent_says_little() -> None:
 
 
 @pytest.mark.parametrize("spec", [photograph(900, 600), drawing(60, 40)], ids=["large", "small"])
+def test_a_small_picture_for_the_record(spec: Image.Image) -> None:
+    """It fits the square, is never enlarged, takes a few kilobytes, and is a data URL."""
+    sent = prepared(spec)
+    assert sent.data is not None
+    head, data = small(sent.data, 90).split(",")
+    assert head == "data:image/jpeg;base64"
+    assert len(data) < 8000
+    shown = Image.open(BytesIO(b64decode(data)))
+    assert (shown.format, shown.mode) == ("JPEG", "RGB")
+    assert shown.size == ((90, 60) if spec.width > 90 else spec.size)
+
+
+@pytest.mark.parametrize("spec", [photograph(900, 600), drawing(60, 40)], ids=["large", "small"])
 def test_a_thumbnail_is_a_small_png(spec: Image.Image) -> None:
     """It fits the square, and is never enlarged."""
     for source in (one(spec), one(encoded(spec, "PNG"))):
-        small = Image.open(BytesIO(thumbnail(source, 90)))
-        assert small.format == "PNG"
-        assert small.size == ((90, 60) if spec.width > 90 else spec.size)
+        shown = Image.open(BytesIO(thumbnail(source, 90)))
+        assert shown.format == "PNG"
+        assert shown.size == ((90, 60) if spec.width > 90 else spec.size)
     with pytest.raises(OptionError, match="is not on this machine"):
         thumbnail(one("https://example.org/x.png"))
 

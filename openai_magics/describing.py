@@ -1,0 +1,324 @@
+"""Describing images: one by one or many at once, each a request of its own, kept and replayed.
+
+A description neither sees a conversation nor joins one; the same image asked the same question
+is the same request, whatever else was described beside it. Two images of a run with the same
+bytes are asked about once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from openai_magics import frames, many
+from openai_magics.client import Listener
+from openai_magics.config import Settings
+from openai_magics.errors import (
+    AccessRefused,
+    DialogueError,
+    Interrupted,
+    KeyRefused,
+    MagicsError,
+    ModelNotFound,
+    NotConnected,
+    OptionError,
+    QuotaExhausted,
+    ReplayMiss,
+    SettingError,
+)
+from openai_magics.exchange import AskOptions, Reply
+from openai_magics.turns import Asking, Turns
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from openai_magics.images.attached import Attached
+    from openai_magics.images.listed import Broken
+
+__all__ = ["ALT_TEXT", "CONCURRENCY", "PROMPT", "Described", "Describing"]
+
+PROMPT = (
+    "Describe this image for somebody who cannot see it: what it is and what it shows, the text "
+    "in it, and of a chart its axes and what its data say."
+)
+ALT_TEXT = (
+    "Write the alternative text of this image: one sentence of at most 125 characters that says "
+    "what matters in it. Do not begin with 'Image of'. Answer with this sentence alone, without "
+    "quotes."
+)
+CONCURRENCY = 16
+"""Images that are asked about at once, where nothing else is said."""
+CONCERNS_ALL = (
+    NotConnected,
+    SettingError,
+    DialogueError,
+    ReplayMiss,
+    KeyRefused,
+    AccessRefused,
+    ModelNotFound,
+    QuotaExhausted,
+)
+"""What would fail for every image: the run ends with it, and what is recorded is kept."""
+
+
+@dataclass(frozen=True)
+class Described:
+    """A row: the image as people call it, and its reply or its error."""
+
+    source: str
+    reply: Reply | None = None
+    error: MagicsError | None = None
+
+
+class Describing:
+    """What a session can do with images."""
+
+    turns: Turns
+    settings: Settings
+
+    def asking(
+        self,
+        message: str | Sequence[Any],
+        options: AskOptions = AskOptions(),
+        parameters: dict[str, Any] | None = None,
+    ) -> Asking:
+        """See `Session.asking`."""
+        raise NotImplementedError
+
+    def describe_image(
+        self,
+        image: object,
+        prompt: str | Sequence[Any] | None = None,
+        *,
+        system_instruction: str | None = None,
+        detail: str = "auto",
+        fetch: bool = False,
+        fresh: bool = False,
+        mode: str | None = None,
+        model: str | None = None,
+        base_url: str | None = None,
+        schema: Any = None,
+        on_text: Callable[[str], None] | None = None,
+        on_notice: Callable[[str], None] | None = None,
+        **parameters: Any,
+    ) -> Reply:
+        """Describe an image, or answer a question about it; the reply is in the dialogue file.
+
+        Parameters
+        ----------
+        image : object
+            A path, a URL, bytes, a picture of Pillow, an array, a figure of matplotlib or
+            plotly, ``"clipboard"`` (see `openai_magics.images.source.sources`).
+        prompt : str, optional
+            What to ask; by default a description is asked for.
+        system_instruction : str, optional
+            For this ask only.
+        detail : {"auto", "low", "high", "original"}
+            How large the model sees it (see `openai_magics.images.vision`).
+        fetch : bool
+            Whether a URL is fetched by this machine, not by the service.
+        fresh : bool
+            Ask even where an answer is recorded (not in ``replay`` mode).
+        mode, model, base_url : str, optional
+            As for `Session`, for this ask only.
+        schema, on_text, on_notice : optional
+            As for `Session.ask`.
+        **parameters
+            Of the API; nothing is sent that is not set.
+
+        Raises
+        ------
+        OptionError
+            It is no image, there are several, or an argument is not possible.
+        ImageRefused
+            The image cannot be read.
+        ReplayMiss, NotConnected, ServiceError, DialogueError, Interrupted
+            As `Session.ask`.
+        """
+        options = AskOptions(
+            system_instruction=system_instruction,
+            fresh=fresh,
+            mode=mode,
+            model=model,
+            base_url=base_url,
+            schema=schema,
+        )
+        from openai_magics.images.listed import only
+
+        item = only(image, detail, fetch=fetch)
+        asking = self.describing(item, prompt, options, parameters)
+        return self.turns.run(asking, Listener(on_text, on_notice))
+
+    async def adescribe_image(
+        self,
+        image: object,
+        prompt: str | Sequence[Any] | None = None,
+        *,
+        system_instruction: str | None = None,
+        detail: str = "auto",
+        fetch: bool = False,
+        fresh: bool = False,
+        mode: str | None = None,
+        model: str | None = None,
+        base_url: str | None = None,
+        schema: Any = None,
+        on_text: Callable[[str], None] | None = None,
+        on_notice: Callable[[str], None] | None = None,
+        **parameters: Any,
+    ) -> Reply:
+        """Describe an image without blocking the event loop; otherwise as `describe_image`."""
+        options = AskOptions(
+            system_instruction=system_instruction,
+            fresh=fresh,
+            mode=mode,
+            model=model,
+            base_url=base_url,
+            schema=schema,
+        )
+        from openai_magics.images.listed import only
+
+        item = only(image, detail, fetch=fetch)
+        # In a thread, for it reads the file.
+        asking = await asyncio.to_thread(self.describing, item, prompt, options, parameters)
+        return await self.turns.arun(asking, Listener(on_text, on_notice))
+
+    def describe_images(
+        self,
+        images: object,
+        prompt: str | Sequence[Any] | None = None,
+        *,
+        system_instruction: str | None = None,
+        detail: str = "auto",
+        fetch: bool = False,
+        fresh: bool = False,
+        mode: str | None = None,
+        model: str | None = None,
+        base_url: str | None = None,
+        schema: Any = None,
+        concurrency: int | None = None,
+        on_progress: Callable[[int, int | None, int], None] | None = None,
+        **parameters: Any,
+    ) -> pd.DataFrame:
+        """Describe many images, several at once; those that are recorded are replayed.
+
+        Parameters
+        ----------
+        images : object
+            A folder, a pattern, or an iterable of what `describe_image` takes.
+        concurrency : int, optional
+            How many are asked about at once; 16 by default.
+        on_progress : callable, optional
+            Is told how many are done, of how many (``None`` where that is not known), and how
+            many of them failed.
+        prompt, system_instruction, detail, fetch, fresh, mode, model, base_url, schema, **parameters
+            As for `describe_image`.
+
+        Returns
+        -------
+        DataFrame
+            One row an image, in their order: ``source``, ``description``, ``tokens`` (prompt
+            and answer, as the server counted), ``cost`` (US dollars, NaN where the price is not
+            known), ``error`` (missing where there is none).
+
+        Raises
+        ------
+        OptionError
+            Nothing is named, or an argument is not possible.
+        ReplayMiss, NotConnected, DialogueError, KeyRefused, AccessRefused, ModelNotFound
+            It would fail for every image. What was described so far is recorded.
+        Interrupted
+            It was stopped; run again, it goes on from there.
+        """
+        options = AskOptions(
+            system_instruction=system_instruction,
+            fresh=fresh,
+            mode=mode,
+            model=model,
+            base_url=base_url,
+            schema=schema,
+        )
+        from openai_magics.images.listed import items
+
+        every, total = items(images, detail, fetch=fetch)
+        made: list[Described] = []
+        failed = 0
+        for row in self.describing_all(every, prompt, options, parameters, concurrency):
+            made.append(row)
+            failed += row.error is not None
+            if on_progress is not None:
+                on_progress(len(made), total, failed)
+        return frames.descriptions_frame((row.source, row.reply, row.error) for row in made)
+
+    async def adescribe_images(self, *given: Any, **named: Any) -> pd.DataFrame:
+        """Describe many images without blocking the event loop; otherwise as `describe_images`."""
+        return await asyncio.to_thread(self.describe_images, *given, **named)
+
+    def describing(
+        self,
+        item: Attached,
+        prompt: str | Sequence[Any] | None = None,
+        options: AskOptions = AskOptions(),
+        parameters: dict[str, Any] | None = None,
+    ) -> Asking:
+        """Return the request that describes an image as a value; nothing is sent.
+
+        Raises
+        ------
+        OptionError, SettingError
+            The prompt is empty, the image cannot be found, or something is not possible.
+        """
+        words = PROMPT if prompt is None else prompt
+        given = replace(options, history=False, images=[item])
+        asking = self.asking(words, given, parameters)
+        return replace(asking, request=replace(asking.request, kind="describe"))
+
+    def describing_all(
+        self,
+        images: Iterable[Attached | Broken],
+        prompt: str | Sequence[Any] | None = None,
+        options: AskOptions = AskOptions(),
+        parameters: dict[str, Any] | None = None,
+        concurrency: int | None = None,
+    ) -> Iterator[Described]:
+        """Yield what becomes of each image, in their order.
+
+        Raises
+        ------
+        OptionError, Interrupted, …
+            As `describe_images`.
+        """
+        count = CONCURRENCY if concurrency is None else concurrency
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise OptionError(
+                f"A concurrency of {count!r} is not possible.", "It is a whole number from 1."
+            )
+        self.asking(PROMPT if prompt is None else prompt, options, parameters)  # is it possible?
+        from openai_magics.images.listed import Broken
+
+        once: many.Once[Reply] = many.Once()
+
+        def work(item: Attached | Broken) -> Reply:
+            if isinstance(item, Broken):
+                raise item.error
+            asking = self.describing(item, prompt, options, parameters)
+            return once.do(asking.request.fingerprint, lambda: self.turns.run(asking))
+
+        ids: list[str] = []
+        try:
+            for outcome in many.each(images, work, concurrency=count, stops=CONCERNS_ALL):
+                error, reply = outcome.error, outcome.value
+                if error is not None:
+                    if not isinstance(error, MagicsError):
+                        raise error
+                    # Its traceback holds the frames, and with them the image.
+                    error.__traceback__ = error.__cause__ = error.__context__ = None
+                if reply is not None:
+                    ids.append(reply.id)
+                yield Described(outcome.item.name, reply, error)
+        except KeyboardInterrupt:
+            said = f"stopped; {len(ids)} described so far are recorded: run it again to go on"
+            raise Interrupted(said=said) from None
+        finally:
+            self.turns.in_order(ids)
