@@ -12,6 +12,8 @@
     │   └── DialogueUnwritable    read-only, a folder, a full disk
     ├── AssistantsError           the file of assistants
     │   └── AssistantsDamaged     a line of it cannot be read
+    ├── JobsFileError             the file of fine-tuning jobs
+    ├── JobFailed                 a fine-tuning job failed, as the service tells
     ├── ReplayMiss                nothing recorded for this request, and asking live is not allowed
     ├── NotConnected              no model can be reached from here
     │   ├── KeyMissing            the service wants a key and none is set
@@ -64,6 +66,8 @@ __all__ = [
     "ExtraMissing",
     "ImageRefused",
     "Interrupted",
+    "JobFailed",
+    "JobsFileError",
     "KeyMissing",
     "KeyRefused",
     "LengthCut",
@@ -174,6 +178,14 @@ class AssistantsDamaged(AssistantsError):
         self.args = (path, line, what)
         self.line = line
         self.what = what
+
+
+class JobsFileError(MagicsError):
+    """The file of fine-tuning jobs cannot be read or written."""
+
+
+class JobFailed(MagicsError):
+    """A fine-tuning job failed, as the service tells."""
 
 
 class ReplayMiss(MagicsError):

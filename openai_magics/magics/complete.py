@@ -53,16 +53,28 @@ def candidates(shell: InteractiveShell, line: str) -> list[str] | None:
     positional = [action for action in parser._actions if not action.option_strings]
     if match[2] == "ask" or not positional:
         return None
-    values: Iterable[str] = positional[0].choices or ()
-    if match[2] == "assistant":
-        values = _assistants(words[:-1])
-    if match[2] == "dialogue" and set(words[:-1]) & {"show", "reset", "thread", "rename"}:
-        values = _conversations()
-    if match[2] == "describe":
-        values = _images(shell, last)
-    if match[2] == "models" or (match[2] == "openai" and "use" in words[:-1]):
-        values = _models()
+    values = _positional(shell, match[2], positional[0].choices or (), words)
     return [value for value in values if value.startswith(last)]
+
+
+def _positional(
+    shell: InteractiveShell, magic: str, choices: Iterable[str], words: list[str]
+) -> Iterable[str]:
+    """Return what may stand where no option does, in place of the last of some words."""
+    before = words[:-1]
+    if magic == "describe":
+        return _images(shell, words[-1])
+    if magic == "assistant":
+        return _assistants(before)
+    if magic == "dialogue" and set(before) & {"show", "reset", "thread", "rename"}:
+        return _conversations()
+    if magic == "jobs" and before:
+        return _jobs()
+    if magic == "train" and before:
+        return _data(shell)
+    if magic == "models" or (magic == "openai" and "use" in before):
+        return _models()
+    return choices
 
 
 def _prompt_has_begun(parser: ArgumentParser, text: str) -> bool:
@@ -83,6 +95,8 @@ def _values(shell: InteractiveShell, option: Any, typed: str) -> list[str]:
         return _conversations()
     if option.dest == "branch_from":
         return _turns()
+    if option.dest == "validation":
+        return _data(shell)
     if option.dest == "out":
         return sorted(name for name in shell.user_ns if not name.startswith("_"))
     if option.dest == "schema":
@@ -143,6 +157,33 @@ def _models() -> list[str]:
             elif exchange.reply is not None and exchange.reply.model:
                 names.add(exchange.reply.model)
     return sorted(names)
+
+
+def _jobs() -> list[str]:
+    """Return the jobs that were started from here, the last one first."""
+    session = _session()
+    return sorted(session.training.known(), reverse=True) if session is not None else []
+
+
+def _data(shell: InteractiveShell) -> list[str]:
+    """Return what may be training data: files and folders here, tables and lists."""
+    from pathlib import Path
+
+    files = [
+        f"{path.name}/" if path.is_dir() else path.name
+        for path in Path().iterdir()
+        if path.suffix in DATA or (path.is_dir() and not path.name.startswith("."))
+    ]
+    kinds = ("DataFrame", "list")
+    variables = [
+        name
+        for name, value in shell.user_ns.items()
+        if type(value).__name__ in kinds and not name.startswith("_") and name != "In"
+    ]
+    return sorted(files) + sorted(variables)
+
+
+DATA = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 
 
 def _assistants(before: list[str]) -> list[str]:

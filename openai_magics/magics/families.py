@@ -16,9 +16,11 @@ FAMILIES = {
     "assistants": ("assistants", "AssistantMagics", ("line",)),
     "describe": ("describe", "DescribeMagics", ("line", "cell")),
     "dialogue": ("dialogue", "DialogueMagics", ("line",)),
+    "jobs": ("jobs", "JobsMagics", ("line",)),
     "models": ("service", "ServiceMagics", ("line",)),
     "openai": ("service", "ServiceMagics", ("line",)),
     "panel": ("panel", "PanelMagics", ("line",)),
+    "train": ("train", "TrainMagics", ("line", "cell")),
 }
 """A magic → its room, the class there, and whether it is for a line, a cell, or both."""
 

@@ -39,6 +39,8 @@ class Stage(Protocol):
 
     def on_step(self, step: Step) -> None: ...
 
+    def on_state(self, bundle: Bundle) -> None: ...
+
     def finish(self, bundle: Bundle | None) -> None: ...
 
 
@@ -53,6 +55,9 @@ class Once:
 
     def on_step(self, step: Step) -> None:
         """It is in the finished answer."""
+
+    def on_state(self, bundle: Bundle) -> None:
+        """Only how it ended is shown."""
 
     def finish(self, bundle: Bundle | None) -> None:
         """Show *bundle*, if there is one."""
@@ -89,6 +94,10 @@ class InNotebook(Once):
         self._steps.append(step)
         self._pieces.clear()
         self._show(render.partial("", *self._steps))
+
+    def on_state(self, bundle: Bundle) -> None:
+        """Show how far something has come, in place of what was shown."""
+        self._show(bundle)
 
     def finish(self, bundle: Bundle | None) -> None:
         """Leave *bundle* as the only output."""
@@ -132,6 +141,11 @@ class InTerminal:
         sys.stdout.write(("\n" if self._written else "") + "".join(f"{line}\n" for line in lines))
         sys.stdout.flush()
         self._written = False
+
+    def on_state(self, bundle: Bundle) -> None:
+        """Write how far something has come as one line, over the line before."""
+        lines = str(bundle[0]["text/plain"]).splitlines()
+        self.on_notice("  ".join(" ".join(line.split()) for line in lines)[:120])
 
     def finish(self, bundle: Bundle | None) -> None:
         """End the line, or write what was not streamed."""

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from openai_magics.client import Live
 from openai_magics.config import Settings
-from openai_magics.connection import OPENAI, Target, choose, host
+from openai_magics.connection import LOCAL, OPENAI, Target, choose, host
 from openai_magics.errors import NotConnected, SettingError
 from openai_magics.training.check import Check, check
 from openai_magics.training.job import JobOptions, method_checked
 from openai_magics.training.material import split
+from openai_magics.training.mend import Mended, mend
 from openai_magics.training.selection import Selection, chosen
 from openai_magics.training.sources import Source, source_of
 
@@ -53,8 +54,13 @@ class Data:
         found = chosen(self.dialogue.exchanges(), wanted)
         return replace(source_of(list(found.examples)), name="dialogue"), found.cells
 
-    def check(self, data: Any, options: JobOptions = JobOptions()) -> Check:
+    def check(
+        self, data: Any, options: JobOptions = JobOptions(), target: Target | None = None
+    ) -> Check:
         """Find what is wrong with training data; nothing is sent.
+
+        Without a *target* (where a job will go) only what the notebook says counts, so that
+        the same data is told the same of on every machine.
 
         Raises
         ------
@@ -62,18 +68,25 @@ class Data:
             The data cannot be read.
         """
         source, validation = self.both(data, options)
-        target = self.target(options)
-        model = options.model or self.settings.get("model")
-        local = target is not None and target.local
+        said = self.settings.said
+        model = options.model or said("model")
+        address = options.base_url or said("base_url")
+        local = LOCAL in (model, address) or (target is not None and target.local)
+        endpoint = None if local else target.endpoint if target else address and host(address)
         return check(
             source,
             validation,
             method=method_checked(options.method),
             model="local" if local else model,
             epochs=options.epochs,
-            hosted=target is not None and target.endpoint == host(OPENAI),
+            hosted=not local and endpoint == host(OPENAI),
             price=(lambda _: 0.0) if local else None,
         )
+
+    def mend(self, data: Any, method: str, options: JobOptions = JobOptions()) -> Mended:
+        """Write a mended copy of some data (see `openai_magics.training.mend.mend`)."""
+        source, validation = self.both(data, options)
+        return mend(source, method, validation)
 
     def both(self, data: Any, options: JobOptions) -> tuple[Source, Source | None]:
         """Return training and validation data."""

@@ -145,9 +145,16 @@ class Desk(Data):
         )
         return State.of(reply.payload)
 
-    def act(self, action: str, name: str | None = None, *, mode: str | None = None) -> Any:
+    def act(
+        self,
+        action: str,
+        name: str | None = None,
+        *,
+        fresh: bool = False,
+        mode: str | None = None,
+    ) -> Any:
         """Cancel, pause or resume a job; return it as it then is."""
-        return self._run(action, self.id(name), lambda _: True, mode=mode).payload
+        return self._run(action, self.id(name), lambda _: True, fresh=fresh, mode=mode).payload
 
     def lineage(self, job: dict[str, Any]) -> Lineage:
         """Return what a job was made of and where its model was used."""

@@ -16,13 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from openai_magics.disk import locked
-from openai_magics.errors import MagicsError
+from openai_magics.errors import JobsFileError
 
-__all__ = ["JobsFile", "JobsFileError"]
-
-
-class JobsFileError(MagicsError):
-    """The file of jobs cannot be read or written."""
+__all__ = ["JobsFile"]
 
 
 class JobsFile:

@@ -77,7 +77,8 @@ class Training(Desk):
             The job runs, and is recorded, but ``job_ids.json`` could not be written.
         """
         source, validation = self.both(data, options)
-        found = self.check(data, options)
+        target = self.target(options)
+        found = self.check(data, options, target)
         if not found.ok and not options.force:
             raise _refused(found)
         with ExitStack() as stack:
@@ -88,7 +89,6 @@ class Training(Desk):
                     "The validation data is the training data.", "Give other data, or --split 0.1."
                 )
             request = self._request(found.method, options, training.said, held_out)
-            target = self.target(options)
             about = {
                 "data": source.name,
                 "made_in": list(options.made_in or self._made_in(source)),

@@ -12,7 +12,6 @@ from openai_magics import Session
 from openai_magics import errors as ours
 from openai_magics.training.follow import State, WatchingStopped
 from openai_magics.training.job import JobOptions
-from openai_magics.training.kept import JobsFileError
 from openai_magics.training.submit import MARK
 from tests.scripted import Request, ScriptedServer, failures, training
 from tests.server.ways import records, session
@@ -197,7 +196,7 @@ def test_a_split(scripted: ScriptedServer) -> None:
 def test_a_damaged_file_of_jobs_is_never_written_over(scripted: ScriptedServer) -> None:
     """Nothing is submitted that could not be kept."""
     Path("job_ids.json").write_text('{"ftjob-1": ')
-    with pytest.raises(JobsFileError, match="damaged"):
+    with pytest.raises(ours.JobsFileError, match="damaged"):
         tuning(scripted).train(ROWS)
     assert Path("job_ids.json").read_text() == '{"ftjob-1": '
     assert jobs_of(scripted) == []

@@ -112,7 +112,9 @@ ROOMS = {
     "training.lineage": "exchange training.submit",
     "training.methods": "",
     "training.data": "client config connection errors training.check training.job "
-    "training.material training.selection training.sources",
+    "training.material training.mend training.selection training.sources",
+    "training.mend": "errors training.diagnose training.formats training.messages training.sources",
+    "training.shown": "calls charts errors render training training.follow training.jobs",
     "training.desk": "calls client config connection errors exchange pages training "
     "training.data training.follow training.jobs training.kept training.lineage turns",
     "training.service": "calls cells connection errors exchange training.check training.desk "
@@ -186,6 +188,9 @@ ROOMS = {
     "magics.describe": "errors magics.base magics.options",
     "magics.dialogue": "errors magics.base magics.options magics.show render",
     "magics.families": "",
+    "magics.jobs": "config errors magics.base magics.show",
+    "magics.job_text": "errors",
+    "magics.train": "cells config errors magics.base magics.job_text magics.options magics.show",
     "magics.named": "errors",
     "magics.options": "config errors",
     "magics.questions": "",
@@ -241,7 +246,10 @@ LATER = {
     "magics.describe": "describing estimate frames images.listed images.named images.shown magics.show "
     "render",
     "magics.dialogue": "export",
+    "magics.jobs": "calls training training.jobs training.shown",
     "magics.options": "exchange",
+    "magics.train": "calls render training training.job training.selection training.shown "
+    "training.tables",
     "magics.service": "connection keys magics.show status",
     "panels.thumbs": "images images.prepare images.source",
     "panels.chat": "keys",

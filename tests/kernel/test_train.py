@@ -1,0 +1,118 @@
+"""From data to a tuned model that is asked, in real kernels; and all of it again without a server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.kernel.kernels import LOAD, Kernel, environment, same_bytes
+from tests.scripted import ScriptedServer, training
+from tests.scripted.fixtures import serving
+
+ROWS = "rows = [(f'What is {n} + {n}?', f'It is {2 * n}.') for n in range(12)]"
+CELLS = {
+    "load": LOAD,
+    "rows": ROWS,
+    "check": "%train check rows",
+    "start": "%train start rows --suffix sums --epochs 2 -d 'sums' --yes",
+    "watch": "%jobs watch --every 0 -o job",
+    "list": "%jobs",
+    "metrics": "%jobs metrics",
+    "plot": "%jobs plot",
+    "checkpoints": "%jobs checkpoints",
+    "events": "%jobs events",
+    "ask": "%%ask -m ft:gpt-4o-mini:org-scripted:sums:000001\nWhat is 2 + 2?",
+    "show": "%jobs show",
+    "again": """\
+%%train --yes
+data: rows
+n_epochs: 3
+description: once more""",
+}
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    """Give a scripted server."""
+    with serving() as made:
+        yield made
+
+
+def env(tmp_path: Path, server: ScriptedServer | None) -> dict[str, str]:
+    """Return an environment whose model can be tuned."""
+    there = environment(tmp_path, server.base_url if server else None)
+    if server is None:
+        return {**there, "OPENAI_MAGICS_MODE": "replay"}
+    return {**there, "OPENAI_MAGICS_MODEL": "gpt-4o-mini"}
+
+
+def test_a_notebook_that_trains_replays(tmp_path: Path, server: ScriptedServer) -> None:
+    """Check, start, watch, look, ask, start another: a kernel without a server shows the same."""
+    folder = tmp_path / "work"
+    shown = {}
+    with Kernel(folder, env(tmp_path, server)) as kernel:
+        for name, code in CELLS.items():
+            ran = kernel.run(code, name)
+            assert ran.status == "ok", (name, ran.error)
+            shown[name] = ran
+    assert "12" in shown["check"].outputs[0]["data"]["text/plain"]
+    watched = shown["watch"].text
+    assert "succeeded: it is done" in watched
+    assert "training loss" in watched
+    assert "▁" in watched
+    assert "<svg" in shown["watch"].outputs[0]["data"]["text/html"]
+    assert "update_display_data" in shown["watch"].kinds
+    story = shown["show"].text
+    for cell in ("start", "ask"):
+        assert cell in story
+    assert set(json.loads((folder / "job_ids.json").read_text("utf-8"))) == {
+        "ftjob-000001",
+        "ftjob-000002",
+    }
+    count = len(server.requests)
+    with Kernel(folder, env(tmp_path, None), watched=False) as kernel:
+        for name, code in CELLS.items():
+            ran = kernel.run(code, name)
+            assert ran.status == "ok", (name, ran.error)
+            assert same_bytes(ran.outputs) == same_bytes(shown[name].outputs), name
+    assert len(server.requests) == count
+
+
+def test_nobody_to_say_yes(tmp_path: Path, server: ScriptedServer) -> None:
+    """A headless run without --yes is told so; a person is asked once, and no is no."""
+    folder = tmp_path / "work"
+    with Kernel(folder, env(tmp_path, server), watched=False) as kernel:
+        kernel.run(LOAD)
+        kernel.run(ROWS)
+        ran = kernel.run("%train start rows")
+        assert "nobody is here to say yes" in ran.error
+        assert "--yes" in ran.error
+    assert server.training.jobs == {}
+    assert not [each for each in server.requests if each.method == "POST"]
+
+
+def test_what_fails_is_said(tmp_path: Path, server: ScriptedServer) -> None:
+    """A closed platform, a failed job, an unknown job: a line that says what to do, and a failed cell."""
+    folder = tmp_path / "work"
+    with Kernel(folder, env(tmp_path, server)) as kernel:
+        kernel.run(LOAD)
+        kernel.run(ROWS)
+        server.training.outcome = "failed"
+        kernel.run("%train start rows --yes")
+        ran = kernel.run("%jobs watch --every 0")
+        assert ran.status == "error"
+        assert "JobFailed: The job ftjob-000001 failed: " in ran.error
+        assert "--fresh" in ran.error
+        assert "failed: it failed" in ran.outputs[0]["data"]["text/plain"]
+        ran = kernel.run("%jobs show ftjob-000002")
+        assert "did you mean 'ftjob-000001'" in ran.error
+        server.training.refuse = training.closed()
+        ran = kernel.run("%train start rows --yes --fresh")
+        assert "2027-01-06" in ran.error
+        assert len(ran.error.splitlines()) <= 3
+        kernel.run("table = [{'ask': 'a', 'say': 'b'}]")
+        ran = kernel.run("%train check table --prompt nope")
+        assert "has no column 'nope'" in ran.error
