@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -27,6 +27,10 @@ class AskOptions:
     sentiment: str | None = None
     images: Any = ()
     schema: Any = None
+    tools: Sequence[Any] = ()
+    run_tools: bool = False
+    max_rounds: int | None = None
+    tool_timeout: float | None = None
 
 
 def split(given: Mapping[str, Any]) -> tuple[AskOptions, dict[str, Any]]:

@@ -31,8 +31,9 @@
         ├── RateLimited           429: too many requests at the moment
         ├── QuotaExhausted        429: the account has no credit left
         ├── Unreachable           no connection, a time-out, a 5xx
-        └── BadReply              an answer that is not what the protocol says
-            └── SchemaMismatch    an answer that does not fit the schema that was asked for
+        ├── BadReply              an answer that is not what the protocol says
+        │   └── SchemaMismatch    an answer that does not fit the schema that was asked for
+        └── TooManyRounds         the model wants tools called again and again
     Interrupted (KeyboardInterrupt)   stopped by the person before the answer was whole
 
 They are ordinary exceptions, so a cell that meets one has failed (nbval, papermill and CI
@@ -83,6 +84,7 @@ __all__ = [
     "SchemaMismatch",
     "ServiceError",
     "SettingError",
+    "TooManyRounds",
     "Unreachable",
     "nearest",
 ]
@@ -322,6 +324,10 @@ class SchemaMismatch(BadReply):
             )
         said.name, said.problems = name, tuple(problems)
         return said
+
+
+class TooManyRounds(ServiceError):
+    """The model wants tools called more often than is allowed; ``reply`` is its last one."""
 
 
 class Interrupted(KeyboardInterrupt):

@@ -124,6 +124,7 @@ def facts_of_many(requests: Sequence[Request], live: Live, *, recorded: int) -> 
     said["prompt tokens"] = (
         str(count) if exact else f"about {count} (the extra `tokens` counts them)"
     )
+    said |= _asked_for(request)
     price = float("nan")
     if target is not None:
         price = prices.cost(target.model, target.endpoint, {"prompt_tokens": count})
@@ -157,3 +158,14 @@ def _counted(
         said["image tokens"] = f"{sum(known)}{rest}"
         count, exact = count + sum(known), exact and not rest
     return count, exact
+
+
+def _asked_for(request: Request) -> dict[str, str]:
+    """Return what is said of tools and schema."""
+    said: dict[str, str] = {}
+    if request.tools:
+        names = (str((tool.get("function") or tool).get("name")) for tool in request.tools)
+        said["tools"] = ", ".join(names)
+    if request.schema:
+        said["schema"] = json.dumps(request.schema, ensure_ascii=False)
+    return said

@@ -25,6 +25,7 @@ from openai_magics.listings import Listings
 from openai_magics.panels import HasPanels
 from openai_magics.schemas.shape import shaped
 from openai_magics.settled import Settled
+from openai_magics.tools.toolbox import beside, toolbox_of
 from openai_magics.training.methods import TrainingMethods
 from openai_magics.turns import Asking, Turns
 from openai_magics.views import Dialogue
@@ -119,6 +120,10 @@ class Session(Settled, Listings, Describing, HasPanels, TrainingMethods):
         base_url: str | None = None,
         sentiment: str | None = None,
         schema: Any = None,
+        tools: Sequence[Callable[..., Any]] = (),
+        run_tools: bool = False,
+        max_rounds: int | None = None,
+        tool_timeout: float | None = None,
         on_text: Callable[[str], None] | None = None,
         on_notice: Callable[[str], None] | None = None,
         **parameters: Any,
@@ -162,6 +167,15 @@ class Session(Settled, Listings, Describing, HasPanels, TrainingMethods):
             as ``list[City]``, a JSON schema, or the path of a JSON file with one. The server
             is held to it where it can be; the answer is checked, and asked for once more
             where it does not fit. ``reply.data`` is the instance.
+        tools : sequence of callable
+            Functions that the model may call; what they are is told by their signature and
+            docstring. Their results are recorded, and in a replay they are not run.
+        run_tools : bool
+            Run tools also where their results are recorded.
+        max_rounds : int, optional
+            How often the model may have tools called; 8 by default.
+        tool_timeout : float, optional
+            Seconds that one call may take; 60 by default.
         on_text : callable, optional
             Gets each piece of text as it comes; the answer is then streamed.
         on_notice : callable, optional
@@ -176,6 +190,8 @@ class Session(Settled, Listings, Describing, HasPanels, TrainingMethods):
             The message is empty, an argument is not possible, or an image is none.
         SchemaMismatch
             The answer does not fit the schema, nor does the second one; its ``reply`` is kept.
+        TooManyRounds
+            The model wants tools called more than *max_rounds* times.
         ReplayMiss
             In ``replay`` mode: nothing is recorded for it.
         NotConnected, ServiceError
@@ -200,6 +216,10 @@ class Session(Settled, Listings, Describing, HasPanels, TrainingMethods):
             sentiment=sentiment,
             images=images,
             schema=schema,
+            tools=tools,
+            run_tools=run_tools,
+            max_rounds=max_rounds,
+            tool_timeout=tool_timeout,
         )
         asking = self.asking(message, options, parameters)
         return self.turns.run(asking, Listener(on_text, on_notice))
@@ -240,6 +260,9 @@ class Session(Settled, Listings, Describing, HasPanels, TrainingMethods):
         parameters = {**whose.parameters, **parameters} if whose else parameters
         most = check("max_history", options.max_history, "max_history")
         shape = shaped(_first(options.schema, whose and whose.schema), parameters)
+        seconds = check("tool_timeout", options.tool_timeout, "tool_timeout")
+        seconds = self.settings.get("tool_timeout", seconds)
+        tools = toolbox_of(options.tools, seconds, parameters)
         request = Request(
             model=_first(
                 check("model", options.model, "model"), whose and whose.model, said("model")
@@ -249,7 +272,7 @@ class Session(Settled, Listings, Describing, HasPanels, TrainingMethods):
                 options.system_instruction, whose and whose.system, said("system_instruction")
             ),
             schema=shape.said if shape is not None else None,
-            tools=(whose.callable_tools if whose else ()) or None,
+            tools=beside(tools, whose.callable_tools if whose else ()),
             messages=({"role": "user", "content": content},),
             attachments=attachments,
             parameters={name: value for name, value in parameters.items() if value is not None},
@@ -275,6 +298,11 @@ class Session(Settled, Listings, Describing, HasPanels, TrainingMethods):
             assistant=whose,
             branch=branch,
             shape=shape,
+            tools=tools,
+            run_tools=options.run_tools,
+            max_rounds=self.settings.get(
+                "max_rounds", check("max_rounds", options.max_rounds, "max_rounds")
+            ),
         )
 
     def _check(self, message: str | Sequence[Any], parameters: dict[str, Any]) -> None:
@@ -364,7 +392,7 @@ class Session(Settled, Listings, Describing, HasPanels, TrainingMethods):
         resolved = reply.resolved
         cost = prices.cost(reply.model or resolved.model, resolved.endpoint, reply.usage)
         judge, judged = self.settings.get("sentiment", asking.judge), None
-        if asking.request.kind == "ask" and asking.shape is None and judge != "off":
+        if asking.request.kind == "ask" and _spoken(asking, reply) and judge != "off":
             judged = self._sentiment(reply.text, judge, asking)
         return replace(reply, cost=cost, sentiment=judged)
 
@@ -418,6 +446,11 @@ def _content(message: str | Sequence[Any], images: Any) -> tuple[Any, tuple[Any,
     pieces = [message] if isinstance(message, str) else message
     given = not isinstance(images, (list, tuple)) or images
     return content([*pieces, *(attached(images) if given else ())])
+
+
+def _spoken(asking: Asking, reply: Reply) -> bool:
+    """Whether a reply is an answer in words: neither data nor calls of tools."""
+    return asking.shape is None and not reply.tool_calls
 
 
 def _first(*values: Any) -> Any:

@@ -26,13 +26,15 @@ from openai_magics.exchange import Exchange, Reply, Request, Resolved
 from openai_magics.interrupts import Held, heard
 from openai_magics.lineage import Lineage
 from openai_magics.replay import Replay, ReplayThenLive, Sender
-from openai_magics.rounds.play import aplay, play
+from openai_magics.rounds.play import after_steps, aplay, play
 from openai_magics.rounds.script import Outcome, script
+from openai_magics.tools.toolbox import arunner, runner
 
 if TYPE_CHECKING:
     from openai_magics.assistants.assistant import Assistant
     from openai_magics.rounds.steps import Step
     from openai_magics.schemas.shape import Shape
+    from openai_magics.tools.toolbox import Toolbox
 
 __all__ = ["Asking", "Turns", "here"]
 
@@ -49,9 +51,11 @@ class Asking:
     be asked for anew where that is possible. ``answers`` makes the sender of what is looked up
     here, not asked of a service; ``assistant`` is whose set-up the request has; ``branch`` is
     the turn that it comes after, where that is not the last one of its conversation; ``shape``
-    what the answer is to be. ``since`` are the exchanges of this very ask so far, ``steps`` what
-    is shown of them. ``after`` is the id of the record that it comes after, ``""`` for none,
-    though it is no part of this run then; ``None`` where what this run has said decides.
+    what the answer is to be; ``tools`` are run where the model calls them (at most
+    ``max_rounds`` times), those whose results are recorded only with ``run_tools``. ``since``
+    are the exchanges of this very ask so far, ``steps`` what is shown of them. ``after`` is the
+    id of the record that it comes after, ``""`` for none, though it is no part of this run then;
+    ``None`` where what this run has said decides.
     """
 
     request: Request
@@ -69,6 +73,9 @@ class Asking:
     assistant: Assistant | None = None
     branch: Branch | None = None
     shape: Shape | None = None
+    tools: Toolbox | None = None
+    run_tools: bool = False
+    max_rounds: int = 8
     since: tuple[Turn, ...] = ()
     steps: tuple[Step, ...] = ()
 
@@ -138,7 +145,7 @@ class Turns:
 
             def exchange(one: Asking) -> Reply:
                 listener.stepped(one.steps)
-                with self._take(one, course) as taken:
+                with after_steps(one.steps), self._take(one, course) as taken:
                     reply = heard(lambda: taken.sender.send(taken.request, listener))
                     taken.reply = reply
                     if not reply.replayed:
@@ -146,7 +153,8 @@ class Turns:
                 return taken.answered
 
             steps = script(asking, course.place, self._after(asking))
-            return self._joined(asking, course, play(steps, exchange))
+            run = runner(asking.tools, may=self._may_run(asking), listener=listener)
+            return self._joined(asking, course, play(steps, exchange, run))
 
     async def arun(self, asking: Asking, listener: Listener = Listener()) -> Reply:
         """As `run`, without blocking the event loop."""
@@ -157,14 +165,15 @@ class Turns:
 
             async def exchange(one: Asking) -> Reply:
                 listener.stepped(one.steps)
-                with self._take(one, course) as taken:
+                with after_steps(one.steps), self._take(one, course) as taken:
                     taken.reply = await taken.sender.asend(taken.request, listener)
                     if not taken.reply.replayed:  # in a thread, for a model may judge
                         taken.reply = await asyncio.to_thread(self.judge, one, taken.reply)
                 return taken.answered
 
             steps = script(asking, course.place, self._after(asking))
-            return self._joined(asking, course, await aplay(steps, exchange))
+            run = arunner(asking.tools, may=self._may_run(asking), listener=listener)
+            return self._joined(asking, course, await aplay(steps, exchange, run))
 
     def complete(self, asking: Asking) -> Request:
         """Return the request with what came before it; nothing is sent."""
@@ -234,6 +243,10 @@ class Turns:
     def _mode(self, asking: Asking) -> str:
         mode: str = self.settings.get("mode", asking.mode)
         return "live" if asking.fresh and mode != "replay" else mode
+
+    def _may_run(self, asking: Asking) -> bool:
+        """Whether tools may be run whose results are not recorded."""
+        return asking.run_tools or self._mode(asking) != "replay"
 
     def _after(self, asking: Asking) -> Callable[[Reply], list[Request]]:
         """Return what gives the requests that are recorded as following a reply."""

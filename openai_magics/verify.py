@@ -225,7 +225,7 @@ def _edited(
 ) -> Iterator[Finding]:
     for item in shown:
         identity = item.get("metadata", {}).get("openai_magics")
-        if not identity:
+        if not identity or not identity.get("id"):  # of what failed without an answer
             continue
         record = records.get(identity.get("id"))
         if record is None or record.reply is None:

@@ -59,13 +59,15 @@ class AskMagics(Family):
 
             %ask --schema list[City] -f table -o cities The ten largest cities of Norway
 
+            %ask --tools forecast,book Find a dry day for the excursion, and book it.
+
         ``{{ name }}`` stands for the value of a variable (``In``, ``Out`` and ``Err``, the last
         exception, too): a DataFrame becomes a bounded table, a picture or a figure an image in
         that place. ``--raw`` sends braces as they are. ``-i`` adds images after the prompt:
         paths, patterns, folders, URLs or variables.
         """
         name = "%ask" if cell is None else "%%ask"
-        typed = self.with_schema(options.ask_line(options.parser_of(self.ask), name, line, cell))
+        typed = self.with_named(options.ask_line(options.parser_of(self.ask), name, line, cell))
         about = self._last_error() if typed.error else None
         try:
             if typed.dry_run:

@@ -47,14 +47,18 @@ class Family(Magics):
             names["Err"] = error
         return prompts.filled(template, names)
 
-    def with_schema(self, typed: AskLine) -> AskLine:
-        """Return what was typed with the schema that its option names."""
-        if typed.options.schema is None:
+    def with_named(self, typed: AskLine) -> AskLine:
+        """Return what was typed with the schema and the functions that its options name."""
+        how = typed.options
+        if how.schema is None and not how.tools:
             return typed
         from openai_magics.magics import named
 
-        schema = named.schema(typed.options.schema, self.names)
-        return replace(typed, options=replace(typed.options, schema=schema))
+        if how.schema is not None:
+            how = replace(how, schema=named.schema(how.schema, self.names))
+        if isinstance(how.tools, str):
+            how = replace(how, tools=named.tools(how.tools, self.names))
+        return replace(typed, options=how)
 
     @property
     def session(self) -> Session:
@@ -86,7 +90,7 @@ class Family(Magics):
             reply = session.turns.run(asking, listener)
             render.checked(reply, form)
         except (ServiceError, Interrupted) as stop:
-            came = stop.reply if stop.reply is not None and stop.reply.text else None
+            came = stop.reply if stop.reply and (stop.reply.text or stop.reply.steps) else None
             bare = "text" if form in ("json", "table") else form
             stage.finish(bundle(came, bare) if came else None)
             if came:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
 from argparse import ArgumentParser
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["candidates", "install", "remove"]
 
 LINE = re.compile(r"^(%{1,2})(\w+)\s(.*)$", re.DOTALL)
-VARIABLES = ("-o", "--out")
 
 
 def candidates(shell: InteractiveShell, line: str) -> list[str] | None:
@@ -46,6 +46,9 @@ def candidates(shell: InteractiveShell, line: str) -> list[str] | None:
     if option is not None and option.nargs != 0:
         lead = f"{flag}=" if equals else ""
         wanted = typed if equals else last
+        if option.dest == "tools":
+            head, comma, wanted = wanted.rpartition(",")
+            lead += head + comma
         found = _values(shell, option, wanted)
         return [lead + value for value in found if value.startswith(wanted)]
     if last.startswith("-"):
@@ -97,10 +100,9 @@ def _values(shell: InteractiveShell, option: Any, typed: str) -> list[str]:
         return _turns()
     if option.dest == "validation":
         return _data(shell)
-    if option.dest == "out":
-        return sorted(name for name in shell.user_ns if not name.startswith("_"))
-    if option.dest == "schema":
-        return sorted(name for name, value in shell.user_ns.items() if _is_schema(name, value))
+    if (fits := VARIABLES.get(option.dest)) is not None:
+        named = {name: each for name, each in shell.user_ns.items() if not name.startswith("_")}
+        return sorted(name for name, value in named.items() if fits(value))
     if option.dest == "param":
         return [f"{name}=" for name in PARAMETERS]
     return []
@@ -133,14 +135,25 @@ PARAMETERS = (
 )
 
 
-def _is_schema(name: str, value: object) -> bool:
-    """Whether a variable may say what an answer is to be; IPython's own do not."""
-    if name.startswith("_"):
-        return False
+def _is_tool(value: object) -> bool:
+    """Whether a value is a function of the notebook's own."""
+    return inspect.isroutine(value) and getattr(value, "__module__", None) == "__main__"
+
+
+def _is_schema(value: object) -> bool:
+    """Whether a value may say what an answer is to be."""
     marks = ("__dataclass_fields__", "model_json_schema", "__total__")
     if isinstance(value, dict):
         return bool(value.keys() & {"properties", "type", "$ref", "schema", "anyOf"})
     return isinstance(value, type) and any(hasattr(value, mark) for mark in marks)
+
+
+VARIABLES: dict[str, Callable[[object], bool]] = {
+    "out": lambda _: True,
+    "schema": _is_schema,
+    "tools": _is_tool,
+}
+"""An option that takes a variable → which ones may stand there."""
 
 
 def _models() -> list[str]:

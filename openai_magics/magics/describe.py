@@ -69,6 +69,10 @@ NOT_OURS = {
     "--image",
     "--sentiment",
     "--error",
+    "--tools",
+    "--run-tools",
+    "--max-rounds",
+    "--tool-timeout",
 }
 """Options of ask that mean nothing here: an image is described outside of any conversation."""
 ARGUMENTS = (
@@ -111,7 +115,7 @@ class DescribeMagics(Family):
         name = "%describe" if cell is None else "%%describe"
         typed = self.typed(self.describe, name, line)
         prompt = _prompt(name, typed, cell)
-        asked = self.with_schema(options.asked(name, typed, prompt or ""))
+        asked = self.with_named(options.asked(name, typed, prompt or ""))
         if not typed.source:
             raise OptionError(f"{name}: which image?", "See %describe? for examples.")
         found, total = self._found(typed)

@@ -11,7 +11,7 @@ from typing import Any
 
 from openai_magics.errors import OptionError, nearest
 
-__all__ = ["schema", "value"]
+__all__ = ["schema", "tools", "value"]
 
 
 def value(name: str, text: str, names: Mapping[str, Any]) -> Any:
@@ -67,3 +67,17 @@ def schema(text: str, names: Mapping[str, Any]) -> Any:
     if path.suffix.lower() == ".json" or os.sep in text or path.is_file():
         return path
     return value("--schema", text, names)
+
+
+def tools(text: str, names: Mapping[str, Any]) -> list[Any]:
+    """Return the functions that *text* names, with commas between them.
+
+    Raises
+    ------
+    OptionError
+        There is no such variable, or no name at all.
+    """
+    found = [value("--tools", name, names) for name in text.split(",") if name.strip()]
+    if not found:
+        raise OptionError("--tools names no function.", "As in --tools weather,forecast")
+    return found

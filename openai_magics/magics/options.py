@@ -113,6 +113,25 @@ ASK_ARGUMENTS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
             "help": "an image after the prompt: path, pattern, folder, URL or variable; repeatable",
         },
     ),
+    (
+        ("--tools",),
+        {
+            "metavar": "NAMES",
+            "help": "functions of the notebook that the model may call, with commas between them",
+        },
+    ),
+    (
+        ("--run-tools",),
+        {"action": "store_true", "help": "run the tools also where their results are recorded"},
+    ),
+    (
+        ("--max-rounds",),
+        {"type": int, "metavar": "N", "help": "how often it may have them called (default: 8)"},
+    ),
+    (
+        ("--tool-timeout",),
+        {"type": float, "metavar": "S", "help": "seconds that a call may take (default: 60)"},
+    ),
     (("-o", "--out"), {"metavar": "NAME", "help": "the variable that gets the reply"}),
     (
         ("--mode",),
@@ -145,7 +164,10 @@ ASK_ARGUMENTS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
 
 
 ABSENT = dict.fromkeys(
-    ("conversation", "no_history", "max_history", "new", "sentiment", "image", "error")
+    (
+        *("conversation", "no_history", "max_history", "new", "sentiment", "image", "error"),
+        *("tools", "run_tools", "max_rounds", "tool_timeout"),
+    )
 )
 """What only an ask in a conversation has."""
 
@@ -244,6 +266,10 @@ def asked(name: str, typed: Any, message: str) -> AskLine:
             base_url=typed.base_url,
             sentiment=typed.sentiment,
             schema=typed.schema,
+            tools=typed.tools or (),
+            run_tools=bool(typed.run_tools),
+            max_rounds=typed.max_rounds,
+            tool_timeout=typed.tool_timeout,
         ),
         parameters={key: value for key, value in parameters.items() if value is not None},
         format=typed.format or ("json" if typed.schema else None),

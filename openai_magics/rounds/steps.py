@@ -43,13 +43,13 @@ def follows_up(request: Request) -> bool:
     return roles == {"tool"}
 
 
-def results(request: Request) -> dict[str, str]:
-    """Return the results in a request by the id of their call."""
-    return {
-        str(message.get("tool_call_id")): str(message.get("content"))
+def results(request: Request) -> list[tuple[str, str]]:
+    """Return the results of tools in a request, each with the id of its call."""
+    return [
+        (str(message.get("tool_call_id")), str(message.get("content")))
         for message in request.messages
         if message.get("role") == "tool"
-    }
+    ]
 
 
 def step(reply: Reply, request: Request) -> Step:
@@ -58,14 +58,19 @@ def step(reply: Reply, request: Request) -> Step:
         said = request.messages[-1].get("content") if request.messages else ""
         return Step(reply.text, misfit=str(said))
     given = results(request)
-    return Step(reply.text, tuple(_called(call, given) for call in reply.tool_calls))
+    calls = reply.tool_calls
+    if [str(call.get("id")) for call in calls] != [name for name, _ in given]:
+        by_id = dict(given)
+        given = [(str(call.get("id")), by_id.get(str(call.get("id")), "")) for call in calls]
+    return Step(
+        reply.text, tuple(_called(call, text) for call, (_, text) in zip(calls, given, strict=True))
+    )
 
 
-def _called(call: Mapping[str, Any], given: Mapping[str, str]) -> Called:
+def _called(call: Mapping[str, Any], result: str) -> Called:
     function = call.get("function")
     function = function if isinstance(function, Mapping) else {}
-    name, arguments = str(function.get("name")), str(function.get("arguments"))
-    return Called(name, arguments, given.get(str(call.get("id")), ""))
+    return Called(str(function.get("name")), str(function.get("arguments")), result)
 
 
 def before(exchange: Exchange, find: Callable[[str], Exchange | None]) -> tuple[Step, ...]:
@@ -84,8 +89,9 @@ def before(exchange: Exchange, find: Callable[[str], Exchange | None]) -> tuple[
 
 def answers_to(reply: Reply, requests: Sequence[Request]) -> Request | None:
     """Return the last of some requests that follows *reply* up in the way it needs."""
-    wanted = {str(call.get("id")) for call in reply.tool_calls}
+    wanted = sorted(str(call.get("id")) for call in reply.tool_calls)
     for request in reversed(requests):
-        if request.kind == AGAIN if not wanted else wanted <= set(results(request)):
+        given = sorted(name for name, _ in results(request))
+        if request.kind == AGAIN if not wanted else given == wanted:
             return request
     return None

@@ -1,12 +1,13 @@
-"""A notebook with structured answers: live, then replayed by another kernel with the same bytes."""
+"""A notebook with structured answers and tools: live, then replayed by another kernel, byte for byte."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from tests.kernel.kernels import LOAD, Kernel, Output, environment, loaded, same_bytes
-from tests.scripted import ScriptedServer, answer
+from tests.scripted import ScriptedServer, answer, error
 
 CLASSES = """\
 import dataclasses, json
@@ -27,6 +28,24 @@ class Loose(pydantic.BaseModel):
 
 SCHEMA = {"type": "object", "properties": {"tide": {"type": "string"}}, "required": ["tide"]}
 json.dump(SCHEMA, open("tide.json", "w"))
+
+def weather(city: str, days: int = 1) -> str:
+    \"\"\"Tell the weather.\"\"\"
+    open("ran", "a").write(city)
+    print("asking the <sky>")
+    return f"rain in {city}"
+
+async def plot(n: int):
+    \"\"\"Draw.\"\"\"
+    open("ran", "a").write("plot")
+    return {"drawn": n}
+
+def fails(what: str):
+    \"\"\"Fail.\"\"\"
+    open("ran", "a").write("fails")
+    from IPython.display import HTML, display
+    display(HTML("<b>shown</b>"))
+    raise ValueError(what)
 """
 CELLS = {
     "load": LOAD,
@@ -43,8 +62,27 @@ CELLS = {
     "kept": "_answer.text",
     "markdown table": "%ask -f table A table?",
     "sections": "%ask -f sections Sections?",
+    "tools": "%%ask --tools weather,plot,fails\nThe weather?",
+    "steps": "[call.name for step in _answer.steps for call in step.calls]",
+    "tool and class": "%ask --tools weather --schema City -f json A city?",
+    "too many": "%ask --tools weather --max-rounds 1 On and on?",
+    "too long": "%ask --tools weather Go on",
+    "python": """\
+from openai_magics import get_session
+reply = get_session().ask("Again?", tools=[weather], history=False)
+print(reply, len(reply.steps))""",
+    "async": """\
+reply = await get_session().aask("And again?", tools=[weather, plot], history=False)
+reply.steps[0].calls[1].result""",
     "after": "%ask What did you say?",
 }
+
+
+def wants(*calls: tuple[str, Any], text: str | None = None) -> Any:
+    """Return an answer that calls tools."""
+    return answer(text, tool_calls=calls)
+
+
 ANSWERS = [
     '{"name": "Oslo", "population": 709037}',
     '{"items": [{"name": "A<b>", "population": 1}, {"name": "B", "population": 2}]}',
@@ -57,6 +95,19 @@ ANSWERS = [
     "Nothing of the kind, again.",
     "| a | b |\n|---|---|\n| 1 | x |",
     answer("# One\n\ntext\n\n## Two\n\nmore"),
+    wants(("weather", {"city": "Oslo"}), ("plot", {"n": 2}), text="Let me **look**."),
+    wants(("fails", {"what": "<i>x</i>"}), ("nothing", {})),
+    "It *rains*.",
+    wants(("weather", {"city": "Moss"})),
+    '{"name": "Moss", "population": 1}',
+    wants(("weather", {"city": "A"})),
+    wants(("weather", {"city": "B"})),
+    wants(("weather", {"city": "L"})),
+    error(400, "context_length_exceeded", "This model's maximum context length is 9 tokens."),
+    wants(("weather", {"city": "C"})),
+    "Rain.",
+    wants(("weather", {"city": "D"}), ("plot", {"n": 3})),
+    "Done.",
 ]
 
 
@@ -80,7 +131,7 @@ def test_structured_answers_replay(tmp_path: Path, scripted: ScriptedServer) -> 
     assert scripted.script.left == 0
     count = len(scripted.requests)
     failed = [name for name, shown in live.items() if shown and shown[-1]["output_type"] == "error"]
-    assert failed == ["never"]
+    assert failed == ["never", "too many", "too long"]
     assert live["use"][0]["data"]["text/plain"] == (
         "(City(name='Oslo', population=709037), 'City', 'City')"
     )
@@ -94,6 +145,23 @@ def test_structured_answers_replay(tmp_path: Path, scripted: ScriptedServer) -> 
     assert "Nothing of the kind, again." in str(live["kept"])
     assert "<td " in html(live["markdown table"])
     assert "&quot;Two&quot;: &quot;more&quot;" in html(live["sections"])
+    (shown,) = live["tools"]
+    assert shown["data"]["text/plain"] == (
+        "Let me **look**.\n\n"
+        '→ weather({"city":"Oslo"}) = rain in Oslo Printed: asking the <sky>\n'
+        '→ plot({"n":2}) = {"drawn": 2}\n\n'
+        '→ fails({"what":"<i>x</i>"}) = Error: ValueError: <i>x</i> Printed: '
+        "<IPython.core.display.HTML object>\n"
+        "→ nothing({}) = Error: There is no tool 'nothing' here. Tools: weather, plot, fails.\n\n"
+        "It *rains*."
+    )
+    inner = shown["data"]["text/html"]
+    assert "Let me <strong>look</strong>." in inner
+    assert "asking the &lt;sky&gt;" in inner
+    assert "<i>x" not in inner
+    assert "It <em>rains</em>." in inner
+    assert "TooManyRounds" in live["too many"][-1]["ename"]
+    assert (folder / "ran").read_text() == "OsloplotfailsMossALCplotD"
     other = tmp_path / "replayed"
     other.mkdir()
     shutil.copy(folder / "notebook.dialogue.json", other)
@@ -103,6 +171,7 @@ def test_structured_answers_replay(tmp_path: Path, scripted: ScriptedServer) -> 
             again = run_all(kernel)
         for name in CELLS:
             assert same_bytes(again[name]) == same_bytes(live[name]), name
+        assert not (other / "ran").exists()
     assert len(scripted.requests) == count
 
 
@@ -124,4 +193,44 @@ def test_what_names_no_schema(tmp_path: Path, scripted: ScriptedServer) -> None:
         both = kernel.run("%ask --schema City -p response_format=null -p text=1 Hi")
         assert "given twice" in both.error
         assert kernel.complete("%ask --schema ") == ["City", "Loose", "River", "SCHEMA"]
+    assert scripted.requests == []
+
+
+def test_a_tool_is_stopped(tmp_path: Path, scripted: ScriptedServer) -> None:
+    """A tool that hangs is stopped by the stop button, in one line, and the kernel goes on."""
+    code = "import time\ndef hangs():\n    open('ran', 'a').write('x')\n    time.sleep(600)"
+    scripted.script.then(wants(("hangs", {})), "Yes.")
+    with loaded(tmp_path, environment(tmp_path, scripted.base_url)) as kernel:
+        kernel.ok(code)
+        sent = kernel.send("%%ask --tools hangs\nGo.", "go")
+        ran = kernel.finish(sent, until=lambda _: (tmp_path / "ran").exists())
+        kernel.interrupt()
+        ran = kernel.finish(sent, ran)
+        assert ran.reply["ename"] == "Interrupted"
+        assert "File" not in ran.error
+        assert kernel.ok("%ask --no-history Still there?").text == "Yes."
+
+
+def test_what_names_no_tool(tmp_path: Path, scripted: ScriptedServer) -> None:
+    """A name that is no function is said; Tab names the functions, also after a comma."""
+    with loaded(tmp_path, environment(tmp_path, scripted.base_url)) as kernel:
+        kernel.ok(CLASSES)
+        for typed, said in (
+            ("wether", "did you mean 'weather'?"),
+            ("City", "a class (City)"),
+            (",", "names no function"),
+            ("weather,weather", "Two of the tools"),
+        ):
+            ran = (
+                kernel.run(f"%ask --tools {typed} Hi")
+                if typed != "weather,weather"
+                else (kernel.run("w = lambda: 1\n").reply and kernel.run("%ask --tools w Hi"))
+            )
+            assert ran.reply["ename"] == "OptionError", typed
+            assert (said if typed != "weather,weather" else "<lambda>") in ran.error, typed
+        assert kernel.complete("%ask --tools ") == ["fails", "plot", "w", "weather"]
+        assert kernel.complete("%ask --tools weather,p") == ["weather,plot"]
+        dry = kernel.ok("%ask --tools weather --schema City --dry-run Hi")
+        assert "weather" in dry.text
+        assert "City" in dry.text
     assert scripted.requests == []

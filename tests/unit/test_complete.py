@@ -57,7 +57,7 @@ def found(loaded: InteractiveShell, line: str) -> list[str] | None:
         # options
         ("%ask -", OPTIONS),
         ("%%ask -", OPTIONS),
-        ("  %ask --m", ["--max-history", "--max-tokens", "--mode", "--model"]),
+        ("  %ask --m", ["--max-history", "--max-rounds", "--max-tokens", "--mode", "--model"]),
         ("%ask -q --no", ["--no-history", "--no-stream"]),
         ("%ask --none", []),
         ("%ask -t 0 --fr", ["--fresh"]),
