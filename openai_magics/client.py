@@ -207,10 +207,12 @@ class Live:
                 engine = local.engine(
                     lambda label, done, total: listener.notice(bar(label, done, total))
                 )
-            target = replace(target, base_url=engine.base_url, model=engine.model)
+            model = target.model if local.is_tuned(target.model) else engine.model
+            base_url = engine.address(model) if route is None else engine.base_url
+            target = replace(target, base_url=base_url, model=model)
             key = Secret(engine.api_key)
-            if route is None:
-                system = local.DEFAULT_SYSTEM_PROMPT if system is None else system
+            if route is None and system is None:
+                system = local.system_prompt(model)
         elif target.model is None and names_model:
             target = replace(target, model=self._only_model(target))
         parameters = {**request.parameters, **forms.parameters(form, request.schema)}

@@ -32,6 +32,7 @@ FORMATS = ("markdown", "text", "json", "code", "table", "sections")
 PREFIX = "OPENAI_MAGICS_"
 ELSEWHERE = {
     PREFIX + "CACHE": "the folder of the embedded engine's weights",
+    PREFIX + "DATA": "the folder of training jobs and tuned models",
     PREFIX + "LOCAL_MODEL": "the model of the embedded engine",
 }
 """Variables with our prefix that other rooms read."""

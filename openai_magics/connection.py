@@ -1,6 +1,6 @@
 """Which endpoint, model and key answer a request: decided at the call, from the settings.
 
-1. model or base_url ``local``: the embedded engine
+1. model or base_url ``local``, or a model tuned on this machine: the embedded engine
 2. a ``base_url``: that server, with the key if there is one
 3. a key: OpenAI
 4. neither, no model named, and the ``local`` extra installed: the embedded engine
@@ -125,9 +125,10 @@ def choose(
     base_url, why_url = settings.resolve("base_url", base_url)
     if model == LOCAL and named is None and aimed is not None:
         model = None  # the engine of the surroundings gives way to the server of the notebook
-    if LOCAL in (model, base_url) or (base_url is None and model == local.MODEL):
+    tuned = local.is_tuned(model)
+    if LOCAL in (model, base_url) or (base_url is None and (tuned or model == local.MODEL)):
         why = why_url if base_url == LOCAL else why_model
-        return Target(LOCAL, model=local.wanted(), why=f"set by {why}")
+        return Target(LOCAL, model=model if tuned else local.wanted(), why=f"set by {why}")
     if base_url is not None:
         base_url = base_url.strip()
         endpoint = host(base_url)

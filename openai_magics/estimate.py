@@ -115,7 +115,7 @@ def facts_of_many(requests: Sequence[Request], live: Live, *, recorded: int) -> 
         said["model"] = target.model or "the only one of the server"
         said["endpoint"] = f"{target.base_url or 'the engine on this machine'} ({target.why})"
         if target.local and system is None:
-            system = local.DEFAULT_SYSTEM_PROMPT
+            system = local.system_prompt(target.model)
     if request.parameters:
         said["parameters"] = json.dumps(request.parameters, ensure_ascii=False)
     first: list[Message] = [{"role": "system", "content": system}] if system else []

@@ -18,18 +18,24 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_SYSTEM_PROMPT",
     "MODEL",
+    "OWNER",
     "Engine",
     "description",
     "engine",
     "ensure",
     "installed",
+    "is_tuned",
     "running",
     "stop",
+    "system_prompt",
     "wanted",
 ]
 
 DEFAULT_SYSTEM_PROMPT = "Answer in plain English in one sentence."
 """Without one so small a model misses easy facts, and answers in other languages."""
+
+OWNER = "this-machine"
+"""Stands where OpenAI has the organisation in a tuned model's name, and as its owner."""
 
 HOMES = {
     "Engine": "process",
@@ -42,6 +48,16 @@ HOMES = {
     "ensure": "weights",
     "wanted": "weights",
 }
+
+
+def is_tuned(model: str | None) -> bool:
+    """Whether a model's name says that it was tuned on this machine (or one like it)."""
+    return model is not None and model.startswith("ft:") and f":{OWNER}:" in model
+
+
+def system_prompt(model: str | None) -> str | None:
+    """Return the system prompt of who set none; a tuned model has what it was trained with."""
+    return None if is_tuned(model) else DEFAULT_SYSTEM_PROMPT
 
 
 def __getattr__(name: str) -> Any:

@@ -6,19 +6,17 @@ import atexit
 import importlib.util
 import json
 import os
-import re
 import secrets
 import subprocess
 import sys
-import tempfile
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from openai_magics.errors import EngineError, ExtraMissing
-from openai_magics.local import weights
+from openai_magics.errors import ExtraMissing
+from openai_magics.local import logs, weights
 from openai_magics.local.weights import Progress
 
 __all__ = ["Child", "Engine", "engine", "installed", "running", "start", "stop"]
@@ -28,18 +26,24 @@ PATIENCE = 300.0
 CONTEXT, OTHER_CONTEXT = 4096, 8192
 """Tokens of our model (it takes 8192, for 90 MB more), and of others, which take what they can."""
 MOST_THREADS = 8
-KEPT_LOGS = 8
-LOGGED_ERROR = re.compile(r"^[\d.]+ E (?:\w+ +)?(?P<said>.+)$", re.MULTILINE)
-"""A line of llama.cpp's log: time, level, component, text."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """How to reach the engine: any OpenAI client takes ``base_url`` and ``api_key``."""
+    """How to reach the engine: any OpenAI client takes ``base_url`` and ``api_key``.
+
+    Behind ``base_url`` are its own ``model``, tuned ones, files and fine-tuning jobs. Behind
+    ``direct`` is its own model alone, without a detour.
+    """
 
     base_url: str
     api_key: str = field(repr=False)
     model: str
+    direct: str = ""
+
+    def address(self, model: str | None) -> str:
+        """Return where an answer of *model* is to be had the fastest way."""
+        return self.direct if model == self.model else self.base_url
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ def engine(on_progress: Progress | None = None) -> Engine:
         if _child is not None:
             _child.stop()
             _child = None
-        _child = start(path, wanted=wanted)
+        _child = start(path, wanted=wanted, front=True)
         return _child.engine
 
 
@@ -117,7 +121,15 @@ def stop() -> None:
         _child = None
 
 
-def start(path: Path, *, port: int = 0, wanted: str = "") -> Child:
+def start(
+    path: Path,
+    *,
+    port: int = 0,
+    wanted: str = "",
+    name: str | None = None,
+    adapter: Path | None = None,
+    front: bool = False,
+) -> Child:
     """Start a server of its own for a model file.
 
     Parameters
@@ -128,34 +140,43 @@ def start(path: Path, *, port: int = 0, wanted: str = "") -> Child:
         Where on loopback it listens; 0 for a free one.
     wanted : str
         What the caller calls the model, kept in the `Child`.
+    name : str or None
+        What the model is called in answers, where it is not the file's name.
+    adapter : Path or None
+        A GGUF adapter that the model is served with.
+    front : bool
+        Whether tuned models, files and jobs are served behind the same address.
 
     Raises
     ------
     EngineError
         It did not start; the error quotes why, and names the log.
     """
-    name = weights.name_of(path)
+    own = weights.name_of(path)
     key = f"sk-local-{secrets.token_hex(16)}"
     settings = {
         "model": str(path.absolute()),
-        "name": name,
+        "name": own if name is None else name,
         "api_key": key,
-        "context": CONTEXT if name == weights.MODEL else OTHER_CONTEXT,
+        "context": CONTEXT if own == weights.MODEL else OTHER_CONTEXT,
         "threads": _threads(),
         "port": port,
         "parent": os.getpid(),
+        "adapter": None if adapter is None else str(adapter.absolute()),
+        "front": front,
     }
-    log, log_path = _open_log()
+    log, log_path = logs.open_log()
     with log:
         process = _spawn(log)
     try:
         told = _started(process, settings)
         if told is None:
-            raise _not_started(path, log_path, process.wait())  # noqa: TRY301 - its end is below
+            raise logs.not_started(path, log_path, process.wait())  # noqa: TRY301 - its end is below
     except BaseException:
         _end(process)
         raise
-    return Child(Engine(told["base_url"], key, told["model"]), process, wanted)
+    reached = Engine(told["base_url"], key, told["model"], told["direct"])
+    return Child(reached, process, wanted)
 
 
 def _started(process: subprocess.Popen[bytes], settings: dict[str, Any]) -> dict[str, str] | None:
@@ -203,38 +224,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def _not_started(path: Path, log_path: Path, status: int) -> EngineError:
-    text = log_path.read_text("utf-8", "replace") if log_path.exists() else ""
-    # The first error is the cause, each later one a caller that passes it on.
-    said = list(dict.fromkeys(match["said"].strip() for match in LOGGED_ERROR.finditer(text)))[:3]
-    if not said:
-        said = [line.strip() for line in text.splitlines() if line.strip()][-3:]
-    if not said:
-        said = [f"it ended with status {status} and said nothing"]
-        if status == -9:
-            said = ["it was killed while it loaded (out of memory, or it took too long)"]
-    return EngineError(
-        f"The engine on this machine did not start with {path.name}: {' · '.join(said)}",
-        f"Its log: {log_path}",
-    )
-
-
-def _open_log() -> tuple[IO[bytes], Path]:
-    folder = weights.cache_folder() / "logs"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        kept = sorted(folder.glob("engine-*.log"), key=lambda path: path.stat().st_mtime)
-        for old in kept[: -KEPT_LOGS + 1]:
-            with suppress(OSError):  # held open elsewhere, on Windows
-                old.unlink()
-        path = folder / f"engine-{os.getpid()}.log"
-        return path.open("wb"), path
-    except OSError:
-        # A cache that is read-only still serves the weights.
-        handle, name = tempfile.mkstemp(prefix="openai_magics-engine-", suffix=".log")
-        return os.fdopen(handle, "wb"), Path(name)
 
 
 def _threads() -> int:

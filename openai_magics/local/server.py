@@ -2,20 +2,26 @@
 
 Started by `openai_magics.local.process`, which writes one JSON line to its stdin: ``model``
 (path), ``name``, ``api_key``, ``context`` (tokens), ``threads``, ``port`` (0: any),
-``parent`` (process id). When it is ready it prints one JSON line: ``base_url``, ``model``,
-``ready_s``. Its stderr, and llama.cpp's, is the log.
+``parent`` (process id), ``adapter`` (path, or ``null``) and ``front``: whether tuned models,
+files and jobs are to be had behind the same address (`openai_magics.local.service`). When it is
+ready it prints one JSON line: ``base_url``, ``direct`` (llama.cpp's own address, the same where
+there is no front), ``model``, ``ready_s``. Its stderr, and llama.cpp's, is the log.
 
-It imports nothing of the project, so it runs as a plain file, wherever the project lies.
+It runs as a plain file, wherever the project lies, and imports the front from there only when
+someone calls it: the first answer of the engine does not wait for it.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import select
 import signal
+import socket
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 __all__ = ["main"]
@@ -23,6 +29,8 @@ __all__ = ["main"]
 SEED = 1
 HEARTBEAT = 0.5
 """Seconds between two looks at the parent."""
+PENDING = 5.0
+"""Seconds between two looks at unfinished jobs before the front is called."""
 
 
 def parameters(settings: dict[str, Any]) -> Any:
@@ -36,7 +44,7 @@ def parameters(settings: dict[str, Any]) -> Any:
     params.verbosity = 2
 
     params.hostnames = ["127.0.0.1"]
-    params.port = settings["port"]
+    params.port = 0 if settings["front"] else settings["port"]
     params.api_keys = [settings["api_key"]]
     # No page in a browser has business here: an origin that no page can have.
     params.cors_origins = "none"
@@ -63,6 +71,12 @@ def parameters(settings: dict[str, Any]) -> Any:
         xllamacpp.common_params_sampling_config.COMMON_PARAMS_SAMPLING_CONFIG_TEMP
     )
 
+    if settings["adapter"]:
+        adapter = xllamacpp.CommonAdapterLoraInfo()
+        adapter.path = settings["adapter"]
+        adapter.scale = 1.0
+        params.lora_adapters = [adapter]
+
     params.n_ctx = settings["context"]
     params.cpuparams.n_threads = settings["threads"]
     return params
@@ -74,6 +88,24 @@ def end_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(HEARTBEAT)
     os._exit(0)
+
+
+def serve_front(listener: socket.socket, settings: dict[str, Any], root: str) -> None:
+    """Answer on *listener* from the first connection on; until then only look after jobs."""
+    # This file's own folder comes first where it runs as a file; its modules are no packages.
+    sys.path[0:1] = []
+    sys.path.append(str(Path(__file__).parents[2]))
+    from openai_magics.local.jobs import start, store
+
+    kept = store.Store()
+    while not select.select([listener], [], [], PENDING)[0]:
+        try:
+            start.ensure(kept)
+        except OSError as error:
+            print("the jobs cannot be looked after:", error)  # noqa: T201 - the log
+    from openai_magics.local.service import front
+
+    front.serve(listener, settings, root)
 
 
 def main() -> None:
@@ -89,14 +121,20 @@ def main() -> None:
     threading.Thread(target=end_with, args=(settings["parent"],), daemon=True).start()
     import xllamacpp
 
+    listener = socket.create_server(("127.0.0.1", settings["port"])) if settings["front"] else None
     server = xllamacpp.Server(parameters(settings))
+    direct = f"{server.listening_address}/v1"
     ready = {
-        "base_url": f"{server.listening_address}/v1",
+        "base_url": f"http://127.0.0.1:{listener.getsockname()[1]}/v1" if listener else direct,
+        "direct": direct,
         "model": settings["name"],
         "ready_s": round(time.monotonic() - began, 3),
     }
     with answer:
         answer.write(json.dumps(ready) + "\n")
+    if listener is not None:
+        front = (listener, settings, server.listening_address)
+        threading.Thread(target=serve_front, args=front, daemon=True).start()
     sys.stdin.read()
     # Taking the server apart in order would wait for an answer that nobody will read.
     os._exit(0)

@@ -79,7 +79,12 @@ def ask(engine, question, tokens=24, **parameters):
         {"role": "system", "content": local.DEFAULT_SYSTEM_PROMPT},
         {"role": "user", "content": question},
     ]
-    body = {"model": "m", "messages": messages, "max_completion_tokens": tokens, **parameters}
+    body = {
+        "model": engine.model,
+        "messages": messages,
+        "max_completion_tokens": tokens,
+        **parameters,
+    }
     status, _, answer = call(engine.base_url, "/chat/completions", engine.api_key, body)
     assert status == 200, answer
     return answer["choices"][0]["message"]["content"]
@@ -186,6 +191,8 @@ def test_the_number_of_threads_does_not_matter(model):
             "threads": threads,
             "port": 0,
             "parent": os.getpid(),
+            "adapter": None,
+            "front": False,
         }
         child = subprocess.Popen(
             [sys.executable, server.__file__],
@@ -435,9 +442,9 @@ def test_the_log_is_a_file():
         "from openai_magics import local; e = local.engine()\n"
         "from openai_magics.local import weights\n"
         "import os, time, urllib.request as u\n"
-        "try: u.urlopen(e.base_url + '/models')\n"
+        "try: u.urlopen(e.direct + '/models')\n"
         "except OSError: pass\n"
-        "log = weights.cache_folder() / 'logs' / f'engine-{os.getpid()}.log'\n"
+        "[log] = (weights.cache_folder() / 'logs').glob(f'engine-{os.getpid()}-*.log')\n"
         "while 'Key' not in log.read_text(): time.sleep(0.05)\n"  # it ends with its parent
         "print(e.api_key)"
     )
@@ -448,7 +455,7 @@ def test_the_log_is_a_file():
     out, err = started.communicate(timeout=240)
     assert len(out.splitlines()) == 1
     assert err == ""
-    log = weights.cache_folder() / "logs" / f"engine-{started.pid}.log"
+    [log] = (weights.cache_folder() / "logs").glob(f"engine-{started.pid}-*.log")
     text = log.read_text()
     assert "Invalid API Key" in text
     assert out.strip() not in text
@@ -462,7 +469,7 @@ def test_in_the_foreground():
     said = [started.stdout.readline().strip() for _ in range(3)]
     assert local.MODEL in said[0]
     found = dict(line.split("=", 1) for line in said[1:])
-    engine = local.Engine(found["OPENAI_BASE_URL"], found["OPENAI_API_KEY"], "m")
+    engine = local.Engine(found["OPENAI_BASE_URL"], found["OPENAI_API_KEY"], local.MODEL)
     assert ask(engine, QUESTIONS[0], tokens=4)
     port = str(urlsplit(engine.base_url).port)
     second = subprocess.run([*command, "--port", port], cwd=ROOT, capture_output=True, text=True)
