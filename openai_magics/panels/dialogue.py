@@ -51,6 +51,7 @@ class DialoguePanel(FormPanel):
         self.at = 0
         self.total = 0
         self.shown: list[Summary] = []
+        self.selected = ""
         self.chosen: Exchange | None = None
         self.lineage: Lineage | None = None
         self.pictures: dict[str, str] = {}
@@ -82,6 +83,10 @@ class DialoguePanel(FormPanel):
         self._search = self.run("Reading the dialogue…", work, self._found)
         return self._search
 
+    def narrow(self, **changes: str | None) -> Job:
+        """Look with some fields of the pattern changed."""
+        return self.look(replace(self.pattern, **changes))  # type: ignore[arg-type]
+
     def _found(self, result: tuple[int, list[int], list[Summary], Job]) -> str:
         total, rows, shown, job = result
         if not job.stopping.is_set():  # else another search has taken its place
@@ -101,6 +106,7 @@ class DialoguePanel(FormPanel):
 
     def choose(self, identity: str) -> Job:
         """Show the record with this id, and where it comes from."""
+        self.selected = identity
 
         def work(_: Job) -> tuple[Exchange, Lineage, dict[str, str]] | None:
             row = self.browser.row_of(identity)
@@ -113,7 +119,8 @@ class DialoguePanel(FormPanel):
         def then(found: tuple[Exchange, Lineage, dict[str, str]] | None) -> str:
             if found is None:
                 return "That record is no longer in the file."
-            self.chosen, self.lineage, self.pictures = found
+            if self.selected == identity:  # else another one was chosen since
+                self.chosen, self.lineage, self.pictures = found
             return ""
 
         return self.run("", work, then)
@@ -157,17 +164,23 @@ class DialoguePanel(FormPanel):
         self._conversation = w.Dropdown(description="Conversation", style=wide)
         self._kind = w.Dropdown(description="Kind", style=wide)
         self._model = w.Dropdown(description="Model", style=wide)
-        for widget in (self._text, self._conversation, self._kind, self._model):
-            self.when(widget, "value", self._wanted)
+        self.when(self._text, "value", lambda new: self.narrow(text=new))
+        self.when(self._kind, "value", lambda new: self.narrow(kind=chosen(new)))
+        self.when(self._model, "value", lambda new: self.narrow(model=chosen(new)))
+        self.when(
+            self._conversation,
+            "value",
+            lambda new: self.narrow(conversation="" if new == ALONE else chosen(new)),
+        )
         self._table = table(RECORDS, "Records", empty="No record fits.")
-        self.when(self._table, "selected", lambda: self.choose(self._table.selected))
+        self.when(self._table, "selected", self.choose)
         self._newer = self.button("Newer", partial(self.turn, -1))
         self._older = self.button("Older", partial(self.turn, 1))
         self._place = html_box()
         self._place.layout.width = "auto"
         self._page = html_box()
         self._kin = table(LINEAGE, "Lineage of the record", height=180)
-        self.when(self._kin, "selected", lambda: self.choose(self._kin.selected))
+        self.when(self._kin, "selected", self.choose)
         self._lineage = html_box()
         records = w.VBox(
             [
@@ -180,7 +193,7 @@ class DialoguePanel(FormPanel):
             ]
         )
         self._measure = w.Dropdown(description="Measure", options=list(MEASURES), style=wide)
-        self.when(self._measure, "value", lambda: self.count(self._measure.value))
+        self.when(self._measure, "value", self.count)
         self._chart = html_box()
         usage = w.VBox([bar(self._measure, self.button("Count again", self.count)), self._chart])
         self._verify = self.button("Verify", self.verify, button_style="primary")
@@ -195,18 +208,9 @@ class DialoguePanel(FormPanel):
         """Read the file."""
         self.look()
 
-    def _opened_tab(self) -> None:
-        if self._tabs.selected_index == 1 and self.usage is None:
+    def _opened_tab(self, index: int) -> None:
+        if index == 1 and self.usage is None:
             self.count()
-
-    def _wanted(self) -> None:
-        alone = self._conversation.value == ALONE
-        wanted = {
-            "conversation": "" if alone else chosen(self._conversation.value),
-            "kind": chosen(self._kind.value),
-            "model": chosen(self._model.value),
-        }
-        self.look(Pattern(**wanted, text=self._text.value))
 
     def draw(self) -> None:
         """Bring the widgets up to the state."""
@@ -217,8 +221,8 @@ class DialoguePanel(FormPanel):
         offer(self._conversation, named, conversation)
         offer(self._kind, [(name, name) for name in kinds], wanted.kind)
         offer(self._model, [(name, name) for name in models], wanted.model)
-        selected = self.chosen.id if self.chosen is not None else ""
-        put(self._table, map(record_row, self.shown), selected)
+        self._text.value = wanted.text
+        put(self._table, map(record_row, self.shown), self.selected)
         self._place.value = text(self._position())
         self._newer.disabled = self.at == 0
         self._older.disabled = self.at + PAGE >= len(self.rows)

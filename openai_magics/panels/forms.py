@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from openai_magics import render
-from openai_magics.errors import Interrupted, MagicsError
+from openai_magics.errors import Interrupted, KeyMissing, KeyRefused, MagicsError
 from openai_magics.panels.base import Panel
 from openai_magics.panels.worker import Job
 
@@ -40,6 +40,7 @@ class FormPanel(Panel):
         self.said: tuple[str, str] = ("", "")
         """What is told below the form, and how: ``""``, ``"warn"`` or ``"wrong"``."""
         self.jobs: list[Job] = []
+        self.key_wanted = False
         self._drawing = False
 
     def build(self) -> Widget:
@@ -47,7 +48,13 @@ class FormPanel(Panel):
         import ipywidgets
 
         self._note = html_box()
-        root = ipywidgets.VBox([*self.compose(), self._note], model_id=self.model_id)
+        self._key = ipywidgets.Password(
+            description="API key", style={"description_width": "initial"}
+        )
+        self._set_key = self.button("Use this key", self._typed_key)
+        self._keys = bar(self._key, self._set_key)
+        parts = [*self.compose(), self._note, self._keys]
+        root = ipywidgets.VBox(parts, model_id=self.model_id)
         root.add_class("oai-form").add_class(f"oai-{self.name}")
         self._widget = root
         self.redraw()
@@ -64,6 +71,21 @@ class FormPanel(Panel):
 
     def opened(self) -> None:
         """Begin what a shown panel begins with."""
+
+    def use_key(self, key: str) -> None:
+        """Use this key from now on."""
+        self.session.use_key(key)
+        self.key_wanted = False
+        self.tell("The key is held in this kernel's memory only.")
+        self.keyed()
+
+    def keyed(self) -> None:
+        """Do again what a key was wanted for."""
+
+    def _typed_key(self) -> None:
+        typed = self._key.value
+        self._key.value = ""  # the front end is not to keep it either
+        self.use_key(typed)
 
     @property
     def busy(self) -> bool:
@@ -84,6 +106,7 @@ class FormPanel(Panel):
             self._drawing = True
             try:
                 self._note.value = note(*self.said)
+                self._keys.layout.display = "" if self.key_wanted else "none"
                 self.draw()
             finally:
                 self._drawing = False
@@ -112,6 +135,9 @@ class FormPanel(Panel):
                         said, how = problem_of(problem), "wrong"
                 else:
                     said, how = problem_of(error), "wrong"
+                self.key_wanted = isinstance(error, (KeyMissing, KeyRefused)) or (
+                    self.key_wanted and error is not None
+                )
                 if isinstance(error, (asyncio.CancelledError, Interrupted)):
                     how = "warn"
                 self.said = said, how
@@ -130,14 +156,19 @@ class FormPanel(Panel):
             for job in self.jobs:
                 job.stop()
 
-    def when(self, widget: Widget, names: str | Sequence[str], act: Callable[[], Any]) -> None:
-        """Act when a person changed a widget; what fails is shown here, not in a log."""
+    def when(self, widget: Widget, name: str, act: Callable[[Any], Any]) -> None:
+        """Act on what a person set a widget to; what fails is shown here, not in a log.
 
-        def changed(_: Any) -> None:
-            if not self._drawing:
-                self.safely(act)
+        *act* gets the new value: by the time it has the lock, a redraw by another thread may
+        have put the widget back to the state before.
+        """
 
-        widget.observe(changed, names)
+        def changed(change: Any) -> None:
+            with self.lock:
+                if not self._drawing:
+                    self.safely(lambda: act(change["new"]))
+
+        widget.observe(changed, name)
 
     def safely(self, act: Callable[[], Any]) -> None:
         """Act under the lock, and show what fails."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from openai_magics import status
-from openai_magics.errors import KeyMissing, KeyRefused, MagicsError
+from openai_magics.errors import MagicsError
 from openai_magics.panels.base import live
 from openai_magics.panels.forms import FormPanel, bar, facts, html_box, note, text
 from openai_magics.panels.table import Column, Row, as_html, as_plain, put, table
@@ -42,7 +42,6 @@ class ModelsPanel(FormPanel):
         self.only = "all"
         self.sort = ("id", "ascending")
         self.chosen = ""
-        self.key_wanted = False
 
     # What a person does; each is a call of the session.
 
@@ -73,11 +72,9 @@ class ModelsPanel(FormPanel):
         retires = self._warning()
         self.tell(f"{retires}\n{said}" if retires else said, "warn" if retires else "")
 
-    def use_key(self, key: str) -> Job | None:
-        """Use this key, and try it."""
-        self.session.use_key(key)
-        self.key_wanted = False
-        return self.load(fresh=True)
+    def keyed(self) -> None:
+        """Try the key."""
+        self.load(fresh=True)
 
     def choose(self, name: str) -> None:
         """Choose a row."""
@@ -96,16 +93,10 @@ class ModelsPanel(FormPanel):
         self.redraw()
 
     def _listed(self, *, fresh: bool) -> pd.DataFrame:
-        try:
-            frame = self.session.list_models(fresh=fresh)
-        except (KeyMissing, KeyRefused):
-            with self.lock:
-                self.key_wanted = True
-            raise
+        frame = self.session.list_models(fresh=fresh)
         with self.lock:
             self.frame = frame
-            self.key_wanted = False
-        return frame
+            return frame
 
     # What is shown.
 
@@ -122,32 +113,23 @@ class ModelsPanel(FormPanel):
         self._only = w.Dropdown(
             description="Show", options=["all", "fine-tuned", "retiring"], style=wide
         )
-        self.when(self._text, "value", lambda: self.narrow(self._text.value))
-        self.when(self._only, "value", lambda: self.narrow(only=self._only.value))
+        self.when(self._text, "value", self.narrow)
+        self.when(self._only, "value", lambda new: self.narrow(only=new))
         self._table = table(COLUMNS, "Models", empty="No model to show.", height=300)
-        self.when(self._table, "selected", lambda: self.choose(self._table.selected))
-        self.when(self._table, "sort", lambda: self.sort_by(*self._table.sort))
+        self.when(self._table, "selected", self.choose)
+        self.when(self._table, "sort", lambda new: self.sort_by(*new))
         self._use = self.button("Use this model", self.use, button_style="primary")
         self._use.layout.width = "auto"
         self._count = html_box()
         self._count.layout.width = "auto"
-        self._key = w.Password(description="API key", style=wide)
-        self._set_key = self.button("Use this key", self._typed_key)
-        self._keys = bar(self._key, self._set_key)
         return [
             self._status,
             bar(self.button("Check endpoint", self.check)),
-            self._keys,
             self._warn,
             bar(self._text, self._only, self._count),
             self._table,
             bar(self._use),
         ]
-
-    def _typed_key(self) -> None:
-        typed = self._key.value
-        self._key.value = ""  # the front end is not to keep it either
-        self.use_key(typed)
 
     def opened(self) -> None:
         """List the models, from the dialogue file where they are recorded."""
@@ -157,7 +139,6 @@ class ModelsPanel(FormPanel):
         """Bring the widgets up to the state."""
         self._status.value = facts(status.rows(self.session))
         self._warn.value = note(self._warning(), "warn")
-        self._keys.layout.display = "" if self.key_wanted else "none"
         rows = self._rows()
         put(self._table, rows, self.chosen if any(row.id == self.chosen for row in rows) else "")
         total = 0 if self.frame is None else len(self.frame)
