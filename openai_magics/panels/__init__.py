@@ -24,6 +24,7 @@ PANELS = {
     "chat": ("chat", "ChatPanel"),
     "dialogue": ("dialogue", "DialoguePanel"),
     "models": ("models", "ModelsPanel"),
+    "training": ("training", "TrainingPanel"),
 }
 """A panel → its room here, and the class in it."""
 

@@ -263,6 +263,11 @@ ROOMS = {
     "panels.record": "exchange panels.forms sent",
     "panels.usage": "charts panels.table",
     "panels.models": "errors panels.base panels.forms panels.table status",
+    "panels.datasets": "errors",
+    "panels.jobs": "charts panels.forms panels.table",
+    "panels.training_acts": "cells errors panels.datasets panels.forms",
+    "panels.training": "errors panels.datasets panels.drop panels.forms panels.jobs panels.table "
+    "panels.training_acts",
     "panels.lines": "frames panels.table",
     "panels.dialogue": "browse errors panels.forms panels.lines panels.record panels.table panels.thumbs panels.usage",
     "warm": "",
@@ -298,6 +303,8 @@ LATER = {
     "magics.train": "calls render training training.job training.selection training.shown "
     "training.tables",
     "magics.service": "connection keys magics.show status",
+    "panels.jobs": "training training.jobs",
+    "panels.training_acts": "training training.job training.tables",
     "panels.thumbs": "images images.prepare images.source",
     "panels.chat": "keys",
     "panels.chat_state": "images.source",
