@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-__all__ = ["cell_id", "current_shell", "execution", "request", "set_apart", "watched"]
+__all__ = ["apart", "cell_id", "current_shell", "execution", "request", "set_apart", "watched"]
 
 _calls = itertools.count(1)
 _apart: ContextVar[str | None] = ContextVar("apart", default=None)
@@ -38,6 +38,11 @@ def set_apart(name: str) -> None:
     A panel's work runs while cells do, and the kernel cannot tell them apart.
     """
     _apart.set(name)
+
+
+def apart() -> bool:
+    """Whether what runs here is of no cell (see `set_apart`)."""
+    return _apart.get() is not None
 
 
 def current_shell() -> InteractiveShell | None:

@@ -138,6 +138,7 @@ class Turns:
 
     def _run_whole(self, asking: Asking, listener: Listener) -> Reply:
         """Take a request through; only what takes time hears an interrupt."""
+        asking = _apart(asking)
         with ExitStack() as stack:
             if asking.joins is not None:
                 stack.enter_context(self._lane(asking.joins).turn())
@@ -158,6 +159,7 @@ class Turns:
 
     async def arun(self, asking: Asking, listener: Listener = Listener()) -> Reply:
         """As `run`, without blocking the event loop."""
+        asking = _apart(asking)
         async with AsyncExitStack() as stack:
             if asking.joins is not None:
                 await stack.enter_async_context(self._lane(asking.joins).aturn())
@@ -321,11 +323,13 @@ class Turns:
             own = (
                 number
                 for number in recorded
-                if (item := file.get(request.fingerprint, number)) is not None
+                if (number or asking.conversation is not None)  # a cell takes the first one
+                and (item := file.get(request.fingerprint, number)) is not None
                 and (item.cell, item.conversation) == (None, asking.conversation)
             )
-            beyond = len(recorded) and recorded[-1] + 1
-            return next(own, beyond) if self._mode(asking) == "live" else 0
+            beyond, mode = len(recorded) and recorded[-1] + 1, self._mode(asking)
+            anew = mode == "live" or (mode == "auto" and asking.stands is not None)
+            return next(own, beyond) if anew else 0
         return self._slots.claim(
             request.fingerprint,
             place,
@@ -351,6 +355,12 @@ class Turns:
     def _lane(self, name: str) -> Lane:
         with self._mutex:
             return self._lanes.setdefault(name, Lane(name))
+
+
+def _apart(asking: Asking) -> Asking:
+    """Return what is asked; what a panel asks outside of any conversation is no part of the run."""
+    mine = asking.conversation is None and asking.after is None and cells.apart()
+    return replace(asking, after="") if mine else asking
 
 
 class _Run:

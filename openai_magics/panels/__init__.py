@@ -23,6 +23,7 @@ __all__ = ["PANELS", "HasPanels", "panel"]
 PANELS = {
     "chat": ("chat", "ChatPanel"),
     "dialogue": ("dialogue", "DialoguePanel"),
+    "images": ("images", "ImagesPanel"),
     "models": ("models", "ModelsPanel"),
     "training": ("training", "TrainingPanel"),
 }

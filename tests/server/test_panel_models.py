@@ -133,6 +133,19 @@ def test_a_key_is_asked_for_where_one_is_wanted(server: ScriptedServer) -> None:
     assert KEY not in panel.session.dialogue.path.read_text()
 
 
+def test_what_a_panel_asks_is_no_part_of_the_run(server: ScriptedServer) -> None:
+    """A cell's listing is recorded and replayed as if there were no panel."""
+    panel = shown(server)
+    cell = Session("gpt-5.4-mini", base_url=server.base_url)
+    before = list(cell.list_models()["id"])
+    server.models.add("gpt-7")
+    panel.check()
+    assert "gpt-7" in cells(settled(panel))
+    assert panel.session.turns.said() == []
+    again = Session("gpt-5.4-mini", base_url=server.base_url, mode="replay")
+    assert list(again.list_models()["id"]) == before
+
+
 def test_an_empty_key_is_said(server: ScriptedServer) -> None:
     """Nothing is asked with it."""
     server.script.key = KEY

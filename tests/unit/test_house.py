@@ -259,6 +259,7 @@ ROOMS = {
     "panels.forms": "errors panels.base panels.worker render",
     "panels.thumbs": "errors exchange",
     "panels.drop": "",
+    "panels.images": "cells describing errors panels.drop panels.forms panels.gallery panels.table",
     "panels.gallery": "errors images images.prepare images.source panels.thumbs",
     "panels.record": "exchange panels.forms sent",
     "panels.usage": "charts panels.table",
@@ -303,6 +304,7 @@ LATER = {
     "magics.train": "calls render training training.job training.selection training.shown "
     "training.tables",
     "magics.service": "connection keys magics.show status",
+    "panels.images": "images images.named",
     "panels.jobs": "training training.jobs",
     "panels.training_acts": "training training.job training.tables",
     "panels.thumbs": "images images.prepare images.source",
