@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -66,7 +66,16 @@ class Gallery:
         OptionError
             It names no image, one that cannot be read, or too many.
         """
-        found = sources(spec, name=name)
+        return self.take(sources(spec, name=name))
+
+    def take(self, found: Sequence[Source]) -> list[Picture]:
+        """Add images; return the new ones.
+
+        Raises
+        ------
+        OptionError
+            One cannot be read, or there are too many.
+        """
         if len(found) + len(self) > MOST:
             raise OptionError(
                 f"That would be {len(found) + len(self)} images; the panel holds {MOST}.",

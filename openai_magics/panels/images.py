@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from openai_magics import cells
@@ -51,13 +51,7 @@ class ImagesPanel(FormPanel):
 
     def add(self, spec: object, name: str | None = None) -> Job:
         """Add images: a path, a pattern, a folder, bytes, or what a notebook holds."""
-
-        def then(made: list[Picture]) -> str:
-            if made and not self.chosen:
-                self.chosen = made[0].id
-            return "" if made else "These images are there already."
-
-        return self.run("Looking at the images…", lambda _: self.gallery.add(spec, name), then)
+        return self._add(lambda _: self.gallery.add(spec, name))
 
     def add_named(self, typed: str) -> Job:
         """Add what a variable of the notebook holds, or what stands at a path or an address."""
@@ -66,7 +60,15 @@ class ImagesPanel(FormPanel):
         if not typed.strip():
             raise OptionError("Nothing was named.", "Type a path, a pattern, a folder or a URL.")
         found = [item.source for item in named([typed], self._names())]
-        return self.add([item.held if item.kind == "url" else item for item in found])
+        return self._add(lambda _: self.gallery.take(found))
+
+    def _add(self, work: Callable[[Job], list[Picture]]) -> Job:
+        def then(made: list[Picture]) -> str:
+            if made and not self.chosen:
+                self.chosen = made[0].id
+            return "" if made else "These images are there already."
+
+        return self.run("Looking at the images…", work, then)
 
     def describe(self, identities: Sequence[str] | None = None) -> Job | None:
         """Have images described: these, or all of which nothing is said yet."""
