@@ -191,7 +191,7 @@ class ImagesPanel(FormPanel):
         self._said = w.Textarea(
             description="Description", rows=4, style=wide, continuous_update=False
         )
-        self._said.layout.width = "100%"
+        self._said.layout.width = "auto"
         self._edit = self.button("Keep edit", lambda: self.edit(self._said.value))
         self._chosen = html_box()
         self._variable = w.Text(description="Variable", value="descriptions", style=wide)

@@ -42,7 +42,6 @@ JOBS = (
     Column("model", "model"),
     Column("fine_tuned_model", "tuned model"),
     Column("created", "started (UTC)"),
-    Column("trained_tokens", "tokens", "right"),
 )
 EVENTS = (
     Column("created", "at (UTC)"),
@@ -70,7 +69,6 @@ def job_rows(frame: pd.DataFrame, now: Mapping[str, State]) -> list[Row]:
         seen = now.get(str(line["id"]))
         if seen is not None:
             line |= {name: seen.job.get(name) for name in ("status", "fine_tuned_model")}
-            line["trained_tokens"] = seen.job.get("trained_tokens")
         cells = [_said(line[column.name]) for column in JOBS]
         rows.append(Row(str(line["id"]), cells, STATES.get(str(line["status"]), "")))
     return rows
@@ -101,6 +99,7 @@ def job_page(state: State) -> str:
         ("left", f"about {state.left:,.0f} s" if state.left is not None else ""),
         ("model", _said(job.get("model"))),
         ("tuned model", _said(job.get("fine_tuned_model"))),
+        ("trained tokens", _said(job.get("trained_tokens"))),
         ("why it failed", _said(error)),
     ]
     return facts([(name, value) for name, value in rows if value])

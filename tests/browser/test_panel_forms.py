@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+from base64 import b64encode
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from tests.browser.lab import Lab, browser, notebook, page, serve
-from tests.scripted import ScriptedServer
+from tests.scripted import ScriptedServer, answer
 from tests.unit.dialogues import HOSTILE, Talk
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -159,6 +163,131 @@ def test_models(lab: Lab, page: Any, server: ScriptedServer) -> None:
     pictured(page, panel, "models")
     page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
     page.wait_for_function("() => true")
+    unharmed(page)
+
+
+def png(colour: str, size: int) -> bytes:
+    stream = BytesIO()
+    Image.new("RGB", (size, size * 3 // 4), colour).save(stream, "PNG")
+    return stream.getvalue()
+
+
+DROP = """async ([selector, name, encoded, type]) => {
+  const bytes = Uint8Array.from(atob(encoded), (letter) => letter.charCodeAt(0));
+  const held = new DataTransfer();
+  held.items.add(new File([bytes], name, { type }));
+  const place = document.querySelector(selector);
+  for (const kind of ["dragenter", "dragover", "drop"])
+    place.dispatchEvent(new DragEvent(kind, { dataTransfer: held, bubbles: true, cancelable: true }));
+}"""
+
+
+def dropped(page: Any, panel: str, name: str, content: bytes, kind: str = "image/png") -> None:
+    """Drop a file on a panel's place for files."""
+    page.evaluate(DROP, [f"{panel} .oai-drop", name, b64encode(content).decode(), kind])
+
+
+def test_images(lab: Lab, page: Any, server: ScriptedServer) -> None:
+    """Chosen, dropped, 30 MB of it, a PDF, a figure of the notebook; described, edited, stopped."""
+    said = "The tide table of a harbour, as a blue rectangle."
+    server.script.always(
+        lambda request: (
+            answer("Never.", first_delay=30)
+            if "slow" in request.said
+            else answer(f"{said} {RIGHT_TO_LEFT} <img src=x onerror=alert(1)>")
+        )
+    )
+    figure = (
+        "import matplotlib.pyplot as plt\nfig, ax = plt.subplots(); ax.plot([1, 3, 2]); plt.close()"
+    )
+    panel = shown(lab, page, "images", figure, "%panel images", "%panel images")
+    other = page.locator(".oai-images").nth(1)
+    rows = panel.get_by_role("grid", name="Images").locator("tbody tr")
+    with page.expect_file_chooser() as chooser:
+        panel.get_by_role("button", name="Choose images").click()
+    chooser.value.set_files(
+        {"name": "harbour.png", "mimeType": "image/png", "buffer": png("steelblue", 300)}
+    )
+    rows.nth(0).locator("img").wait_for()
+    dropped(page, ".oai-images", "paper.pdf", b"%PDF-1.7\n1 0 obj", "application/pdf")
+    panel.get_by_role("alert").filter(has_text="PDF").wait_for()
+    dropped(page, ".oai-images", "boat.png", png("darkorange", 240))
+    rows.nth(1).locator("img").wait_for()
+    panel.get_by_label("From the notebook").select_option("fig")
+    panel.get_by_role("button", name="Add variable").click()
+    rows.nth(2).locator("img").wait_for()
+
+    panel.get_by_role("button", name="Describe all").click()
+    for number in range(3):
+        rows.nth(number).get_by_text("described").wait_for()
+    other.get_by_role("grid", name="Images").locator("tbody tr").nth(2).get_by_text(said).wait_for()
+    rows.nth(1).click()
+    edit = panel.get_by_label("Description", exact=True)
+    page.wait_for_function("() => document.querySelector('.oai-images textarea').value.length > 9")
+    edit.fill("A boat, all orange.")
+    panel.get_by_role("button", name="Keep edit").click()
+    rows.nth(1).get_by_text("A boat, all orange.").wait_for()
+    panel.get_by_role("button", name="To DataFrame").click()
+    panel.get_by_text("descriptions is a DataFrame of 3 rows now.").wait_for()
+    pictured(page, panel, "images", 1000)
+
+    noise = os.urandom(3300 * 3300 * 3)
+    stream = BytesIO()
+    Image.frombytes("RGB", (3300, 3300), noise).save(stream, "PNG", compress_level=0)
+    with page.expect_file_chooser() as chooser:
+        panel.get_by_role("button", name="Choose images").click()
+    large = lab.root / "large.png"
+    large.write_bytes(stream.getvalue())
+    chooser.value.set_files(large)
+    rows.nth(3).locator("img").wait_for()
+    panel.get_by_label("Ask for").select_option("answer to a question")
+    panel.get_by_label("Question", exact=True).fill("slow?")
+    panel.get_by_label("Question", exact=True).press("Tab")
+    panel.get_by_role("button", name="Describe all").click()
+    rows.nth(3).get_by_text("waiting").wait_for()
+    panel.get_by_role("button", name="Stop").click()
+    panel.get_by_text("Stopped.").wait_for(timeout=5000)
+    unharmed(page)
+
+
+def test_training(lab: Lab, page: Any, server: ScriptedServer) -> None:
+    """A dropped file with a problem, a variable without; price, confirmed, followed, asked."""
+    server.training.steps = 12
+    server.training.pace = 0.2
+    data = (
+        "good = [{'messages': [{'role': 'user', 'content': f'What comes after {n}?'},"
+        " {'role': 'assistant', 'content': f'{n + 1} does.'}]} for n in range(40)]"
+    )
+    panel = shown(lab, page, "training", data, "%panel training")
+    bad = b'{"messages": [{"role": "user", "content": "<script>alert(1)</script>"}]}\nnot json\n'
+    dropped(page, ".oai-training", "bad.jsonl", bad, "application/jsonl")
+    panel.get_by_text("bad.jsonl is kept beside the notebook").wait_for()
+    panel.get_by_role("button", name="Check", exact=True).click()
+    problems = panel.get_by_role("grid", name="Problems in the data").locator("tbody tr")
+    problems.nth(1).wait_for()
+    assert panel.get_by_role("button", name="Start").first.is_disabled()
+    pictured(page, panel, "training-problems", 1000)
+
+    panel.get_by_label("Variable").select_option("good")
+    panel.get_by_role("button", name="Take variable").click()
+    panel.get_by_text("good is taken.").wait_for()
+    panel.get_by_label("Model to tune").fill("gpt-4.1-mini")
+    panel.get_by_label("Suffix").fill("counting")
+    panel.get_by_label("Description").fill("counts on from a number")
+    panel.get_by_label("Description").press("Tab")
+    panel.get_by_role("button", name="Check", exact=True).click()
+    panel.get_by_role("button", name="Start…").click()
+    panel.get_by_text("Start this job?").wait_for()
+    pictured(page, panel, "training-price", 1000)
+    panel.get_by_role("button", name="Send and start").click()
+    panel.get_by_role("tab", name="Jobs").click()
+    jobs = panel.get_by_role("grid", name="Jobs").locator("tbody tr")
+    jobs.first.get_by_text("running").wait_for()
+    jobs.first.get_by_text("succeeded").wait_for()
+    panel.locator("svg").wait_for()
+    panel.get_by_role("button", name="Ask this model").click()
+    panel.get_by_text("is asked from now on, in this run").wait_for()
+    pictured(page, panel, "training", 1100)
     unharmed(page)
 
 
