@@ -153,12 +153,14 @@ def guarded(frame: pd.DataFrame) -> pd.DataFrame:
     A text that begins with ``= + - @``, a tab or a line break gets an apostrophe before it;
     who reads the file by program takes it off again. Numbers are as they are.
     """
+    import pandas as pd
     from pandas.api.types import is_numeric_dtype
 
     made = frame.copy()
-    for name in made.columns:
-        if not is_numeric_dtype(made[name]):
-            made[name] = made[name].map(_guarded)
+    with pd.option_context("mode.string_storage", "python"):  # see `frames.dialogue_frame`
+        for name in made.columns:
+            if not is_numeric_dtype(made[name]):
+                made[name] = made[name].map(_guarded)
     return cast("pd.DataFrame", made)
 
 

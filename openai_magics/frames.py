@@ -65,7 +65,10 @@ def dialogue_frame(exchanges: Iterable[Exchange]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    frame = pd.DataFrame([_row(item) for item in exchanges], columns=pd.Index(DIALOGUE))
+    rows = [_row(item) for item in exchanges]
+    # Where pyarrow is installed pandas keeps text there, and it takes no lone surrogate.
+    with pd.option_context("mode.string_storage", "python"):
+        frame = pd.DataFrame(rows, columns=pd.Index(DIALOGUE))
     frame["created"] = pd.to_datetime(frame["created"], utc=True, errors="coerce", format="ISO8601")
     for column in ("prompt_tokens", "completion_tokens", "occurrence"):
         frame[column] = frame[column].astype("Int64")

@@ -94,7 +94,7 @@ def _new(folder: Path, stem: str) -> tuple[Path, Any]:
 
 def _lines(source: Source) -> Iterator[bytes]:
     for block in source.blocks():
-        yield from block.data.split(b"\n")
+        yield from block.data.removesuffix(b"\n").split(b"\n") if block.data else ()
 
 
 def _key(example: Mapping[str, Any], method: str) -> tuple[int, int]:

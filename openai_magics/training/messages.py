@@ -217,7 +217,7 @@ def _in_order(messages: Sequence[Mapping[str, Any]], where: str, last: str) -> I
         before = roles[n - 1] if n else None
         if role in OPENERS and n and before not in OPENERS:
             what, remedy = f"The {role} message is not the first", "Put it first (--fix does)."
-        elif role == "assistant" and before in (None, *OPENERS) and "user" in roles:
+        elif role == "assistant" and "user" in roles[n:] and "user" not in roles[:n]:
             what, remedy = "The assistant speaks before the user", "Is a user's message missing?"
         elif role == before and role in ("user", "assistant"):
             what, remedy = f"Two messages of the {role} follow one another", "Make them one?"

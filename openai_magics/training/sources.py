@@ -149,7 +149,8 @@ def line_blocks(path: Path) -> Iterator[Block]:
                 file.seek(0)
                 text = io.TextIOWrapper(file, "utf-16", errors="replace", newline="")
                 while chunk := text.read(BLOCK) + text.readline():
-                    yield Block(chunk.encode("utf-8", "replace"), path.name)
+                    ended = chunk if chunk.endswith("\n") else f"{chunk}\n"
+                    yield Block(ended.encode("utf-8", "replace"), path.name)
                 return
             if head.startswith(codecs.BOM_UTF8):
                 yield Block(b"", path.name, problems=(BOM,))
@@ -159,7 +160,9 @@ def line_blocks(path: Path) -> Iterator[Block]:
             while data := file.read(BLOCK):
                 if not data.endswith(b"\n"):
                     data += file.readline(LONGEST)
-                if len(data) >= LONGEST and not data.endswith(b"\n"):
+                if len(data) < LONGEST and not data.endswith(b"\n"):
+                    data += b"\n"  # the last line of a file may have no end
+                if not data.endswith(b"\n"):
                     yield Block(data[: data.rfind(b"\n") + 1], path.name)
                     while not (rest := file.readline(BLOCK)).endswith(b"\n") and rest:
                         pass
