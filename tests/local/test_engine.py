@@ -340,12 +340,14 @@ def test_an_interrupt_leaves_it_alone():
     code = """
 while True:
     try:
+        print("waiting", flush=True)
         sys.stdin.read()
         break
     except KeyboardInterrupt:
         print("interrupted", flush=True)
 """
     started, engine, pid = parent(code, start_new_session=True)
+    assert started.stdout.readline() == "waiting\n"  # else the signal may come before the `try`
     os.killpg(started.pid, signal.SIGINT)
     assert started.stdout.readline() == "interrupted\n"
     os.kill(pid, signal.SIGINT)
