@@ -1,4 +1,4 @@
-"""The tables of the README, made from the parsers and settings: ``python -m tests.manual`` rewrites them."""
+"""The tables of docs/options.md, made from the parsers and settings: ``python -m tests.manual`` rewrites them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 README = Path(__file__).resolve().parent.parent / "README.md"
+OPTIONS = README.parent / "docs" / "options.md"
 
 
 def ask_table() -> str:
@@ -34,7 +35,7 @@ def settings_table() -> str:
 
 
 def rewritten(text: str) -> str:
-    """Return the README's text with its tables made anew."""
+    """Return a text with its tables made anew."""
     for name, table in (("ask options", ask_table()), ("settings", settings_table())):
         pattern = rf"(<!-- {name}: [^>]*-->\n).*?(<!-- end -->)"
         text = re.sub(
@@ -44,4 +45,4 @@ def rewritten(text: str) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(rewritten(README.read_text("utf-8")), "utf-8")
+    OPTIONS.write_text(rewritten(OPTIONS.read_text("utf-8")), "utf-8")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from tests.manual import README, rewritten
+from tests.manual import OPTIONS, README, rewritten
 
 
 def test_tables_are_those_of_the_parsers() -> None:
     """The tables of options and settings are the ones the parsers would make."""
-    text = README.read_text("utf-8")
+    text = OPTIONS.read_text("utf-8")
     assert rewritten(text) == text, "run: python -m tests.manual"
 
 
