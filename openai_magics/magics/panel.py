@@ -27,5 +27,9 @@ class PanelMagics(Family):
         Examples::
 
             %panel chat
+            %panel images
+            %panel training
+            %panel dialogue
+            %panel models
         """
         panel(self.typed(self.panel, "%panel", line).name, self.session).show()

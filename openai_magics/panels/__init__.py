@@ -71,3 +71,11 @@ class HasPanels:
     def models_panel(self) -> Panel:
         """Return the panel that shows the endpoint's models, and chooses one."""
         return panel("models", self)  # type: ignore[arg-type]
+
+    def images_panel(self) -> Panel:
+        """Return the panel that has images described."""
+        return panel("images", self)  # type: ignore[arg-type]
+
+    def training_panel(self) -> Panel:
+        """Return the panel that checks training data, and starts and follows jobs."""
+        return panel("training", self)  # type: ignore[arg-type]

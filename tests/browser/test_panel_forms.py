@@ -21,6 +21,10 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 __all__ = ["browser", "page"]
 
 ARTEFACTS = Path(__file__).resolve().parent.parent / "artefacts"
+DOCS = Path(__file__).resolve().parent.parent.parent / "docs" / "pictures"
+PICTURES = bool(os.environ.get("PICTURES"))
+"""Whether the README's pictures are made anew: ``PICTURES=1 pytest tests/browser/test_panel_forms.py``."""
+PANELS = ("dialogue", "images", "models", "training")
 DARK, LIGHT = "JupyterLab Dark", "JupyterLab Light"
 RIGHT_TO_LEFT = "\u0645\u0631\u062d\u0628\u0627 \u0628\u0627\u0644\u0639\u0627\u0644\u0645"
 
@@ -61,7 +65,7 @@ def shown(lab: Lab, page: Any, name: str, *sources: str) -> Any:
 
 
 def pictured(page: Any, panel: Any, name: str, height: int = 1500) -> None:
-    """Take pictures of a panel in both themes, and of it narrow."""
+    """Take pictures of a panel in both themes and narrow; the README has the panels themselves."""
     ARTEFACTS.mkdir(exist_ok=True)
     for theme, suffix, width in ((DARK, "-dark", 1100), (LIGHT, "-narrow", 560), (LIGHT, "", 1100)):
         page.set_viewport_size({"width": width, "height": height})
@@ -69,7 +73,11 @@ def pictured(page: Any, panel: Any, name: str, height: int = 1500) -> None:
             "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme
         )
         page.locator("#jupyterlab-splash").wait_for(state="detached")
-        panel.screenshot(path=ARTEFACTS / f"panel-{name}{suffix}.png")
+        taken = ARTEFACTS / f"panel-{name}{suffix}.png"
+        panel.screenshot(path=taken)
+        if not suffix and PICTURES and name in PANELS:
+            # Few colours: it is small, and looks the same.
+            Image.open(taken).convert("RGB").quantize(48).save(DOCS / taken.name, optimize=True)
     page.set_viewport_size({"width": 1200, "height": 900})
 
 
@@ -298,9 +306,15 @@ def test_in_notebook_7(lab: Lab, page: Any, server: ScriptedServer) -> None:
     page.goto(f"{lab.url}notebooks/{path.name}?token=test")
     page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']", state="attached")
     page.errors.clear()  # Notebook 7 itself raises one (of a setting's schema) as it starts
-    page.get_by_text("%load_ext openai_magics").click()
-    for _ in range(2):
+    ran = page.locator(".jp-InputPrompt").filter(has_text="[1]:")
+    for _ in range(20):  # what is run before the kernel is there is dropped without a word
+        page.get_by_text("%load_ext openai_magics").click()
         page.keyboard.press("Shift+Enter")
+        page.wait_for_timeout(500)
+        if ran.count():
+            break
+    page.get_by_text("%panel models").click()
+    page.keyboard.press("Shift+Enter")
     panel = page.locator(".oai-models")
     panel.get_by_text("8 of 8 models").wait_for()
     panel.get_by_label("Search").press_sequentially("gpt-6")
