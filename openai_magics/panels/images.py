@@ -227,6 +227,8 @@ class ImagesPanel(FormPanel):
         found = variables(self._names())
         if list(self._variables.options) != found:
             self._variables.options = found
+        if found and self._variables.value is None:
+            self._variables.value = found[0]
         self._variables.disabled = not found
         self._question.layout.display = "" if self.wanted == WANTED[2] else "none"
         put(self._table, map(_row, self.gallery), self.chosen)

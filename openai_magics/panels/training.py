@@ -161,6 +161,8 @@ class TrainingPanel(TrainingActs):
         found = datasets.variables(self.variables())
         if list(self._variable.options) != found:
             self._variable.options = found
+        if found and self._variable.value is None:
+            self._variable.value = found[0]
         self._variable.disabled = not found
         self._taken_is.value = facts([("data", self.called)]) if self.called else ""
         is_table = datasets.columns_of(self.data) is not None
