@@ -222,7 +222,9 @@ function render({ model, el }) {
   }
 
   function toggleSide(shown = !root.classList.contains("oai-listing")) {
+    const was = root.classList.contains("oai-listing");
     root.classList.toggle("oai-listing", shown);
+    if (was && !shown) openSide.focus();
     openSide.setAttribute("aria-expanded", String(shown));
     if (shown) side.querySelector("button").focus();
   }

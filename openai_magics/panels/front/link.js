@@ -13,7 +13,10 @@ class Link {
     this.hear = (message, buffers) => {
       if (message.view && message.view !== this.view) return;
       this.alive = true;
-      if (message.model) this.modelId = message.model;
+      if (message.model && !this.modelId) {
+        this.modelId = message.model;
+        this.current().then((model) => (this.first = model));
+      }
       this.told(message, buffers ?? []);
     };
     this.checkSoon = () => {
@@ -54,7 +57,35 @@ class Link {
       // The answer, which does not come, tells.
     }
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.alive || this.lost(), 1500);
+    this.timer = setTimeout(() => {
+      if (this.alive) return;
+      this.lost();
+      this.lookOut();
+    }, 1500);
+  }
+
+  /** The model that the manager has now under the panel's id: after a restart another one. */
+  async current() {
+    try {
+      return (await this.manager?.get_model?.(this.modelId)) ?? null;
+    } catch {
+      return null;
+    }
+  }
+
+  /** Until somebody has brought the panel back, from here or elsewhere, look whether it is there. */
+  lookOut() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(async () => {
+      const model = await this.current();
+      if (this.alive || this.closed) return;
+      if (model && model !== this.first) {
+        this.first = model;
+        this.connect(model);
+        this.ready();
+      }
+      this.lookOut();
+    }, 1000);
   }
 
   /** The kernel of the notebook, where the front end lets a widget reach it. */
@@ -69,12 +100,11 @@ class Link {
       `__import__("openai_magics").get_session().${this.panel}_panel()` +
       `.revive(${JSON.stringify(detail)})`;
     const done = await this.kernel.requestExecute({ code, silent: true, store_history: false }).done;
-    if (done.content.status !== "ok") return false;
-    this.connect(await this.manager.get_model(this.modelId));
-    return this.ready();
+    return done.content.status === "ok";
   }
 
   close() {
+    this.closed = true;
     clearTimeout(this.timer);
     this.model.off("msg:custom", this.hear);
     this.model.off("comm_live_update", this.checkSoon);

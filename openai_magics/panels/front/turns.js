@@ -212,6 +212,7 @@ class Log {
     this.latest = button("down", "To the latest message", () => this.toEnd(true), { kind: "oai-latest" });
     this.latest.hidden = true;
     this.atEnd = true;
+    this.lastTop = 0;
     this.element.addEventListener("scroll", () => this.scrolled(), { passive: true });
     this.observer = new IntersectionObserver(
       (entries) => {
@@ -271,7 +272,10 @@ class Log {
 
   scrolled() {
     const { scrollHeight, scrollTop, clientHeight } = this.element;
-    this.atEnd = scrollHeight - scrollTop - clientHeight < 48;
+    const near = scrollHeight - scrollTop - clientHeight < 48;
+    // What grows below does not move the reader away from the end: only who scrolls up leaves it.
+    if (near || scrollTop < this.lastTop - 2) this.atEnd = near;
+    this.lastTop = scrollTop;
     this.latest.hidden = this.atEnd;
   }
 
