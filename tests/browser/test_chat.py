@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,8 @@ from typing import Any
 import pytest
 
 from tests.browser.lab import Lab, browser, notebook, page, serve
-from tests.scripted import ScriptedServer, answer
+from tests.scripted import ScriptedServer, answer, errors
+from tests.unit.pictures import encoded, photograph
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 __all__ = ["browser", "page"]
@@ -64,6 +67,23 @@ def height(t: float, amplitude=1.2) -> float:
 """
 
 
+HOSTILE = """Before.
+
+<script>window.pwned = 1; alert('script')</script>
+<img src=x onerror="window.pwned = 2; alert('img')">
+<iframe src="javascript:window.parent.pwned = 3"></iframe>
+
+![picture](http://evil.invalid/leak.png) [click](javascript:window.pwned=5)
+[data](data:text/html,<script>window.pwned=6</script>) </textarea></pre></div>
+
+```html"><img src=x onerror=alert(7)>
+<script>window.pwned = 7</script>
+```
+
+**Bold stays bold.** مرحبا بالعالم \u202eright to left
+"""
+
+
 def open_chat(lab: Lab, page: Any, name: str, *more: str) -> Any:
     """Open a notebook that shows the chat panel; return the panel."""
     path = put(lab, name, "%load_ext openai_magics", "%panel chat", *more)
@@ -74,31 +94,192 @@ def open_chat(lab: Lab, page: Any, name: str, *more: str) -> Any:
     return panel
 
 
-def ask(panel: Any, text: str) -> None:
-    """Type and send."""
+def write(panel: Any, text: str) -> None:
+    """Type a message and send it with Enter."""
     box = panel.get_by_label("Message", exact=True)
     box.fill(text)
     box.press("Enter")
 
 
-def answered(panel: Any, count: int) -> None:
-    """Wait until so many turns are answered."""
-    panel.page.wait_for_function(
-        "n => document.querySelectorAll('.oai-turn:not(.oai-running) .oai-answer').length >= n",
-        arg=count,
-    )
+def shows(panel: Any, text: str) -> None:
+    """Wait until an answer holds a text (which may be scrolled out of sight)."""
+    found = panel.locator(".oai-markdown", has_text=text).last
+    found.wait_for(state="attached", timeout=60_000)
 
 
-def test_typed_and_answered(lab: Lab, page: Any, server: ScriptedServer) -> None:
-    """What is typed is asked with Enter; the answer stands in the panel and in the dialogue file."""
-    server.script.then(answer(ANSWER, chunks=40, delay=0.01))
-    panel = open_chat(lab, page, "chat.ipynb")
+def idle(panel: Any) -> None:
+    """Wait until no answer is coming."""
+    panel.locator(".oai-running").first.wait_for(state="detached", timeout=60_000)
+
+
+def pictured(page: Any, name: str) -> None:
+    """Keep a picture of the page."""
     ARTEFACTS.mkdir(exist_ok=True)
-    page.screenshot(path=ARTEFACTS / "chat-empty.png")
-    ask(panel, "What is a tide?")
-    answered(panel, 1)
+    page.screenshot(path=ARTEFACTS / f"{name}.png")
+
+
+def test_a_person_chats(lab: Lab, page: Any, server: ScriptedServer) -> None:
+    """Typed, answered, stopped, edited, another conversation; wide and narrow, light and dark."""
+    panel = open_chat(lab, page, "chat.ipynb")
+    page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
+    pictured(page, "chat-empty")
+    server.script.then(answer(ANSWER, chunks=40, delay=0.01))
+    write(panel, "What is a tide, and how high does it get?")
+    shows(panel, "Two bulges")
+    idle(panel)
     assert panel.locator("strong").inner_text() == "sea's"
     assert panel.locator("pre span.k").first.inner_text() == "def"
     assert "sea's" in (lab.root / "chat.dialogue.json").read_text()
-    page.screenshot(path=ARTEFACTS / "chat-answered.png")
+    box = panel.get_by_label("Message", exact=True)
+    assert box.input_value() == ""
+    box.fill("Two")
+    box.press("Shift+Enter")
+    box.type("lines")
+    assert box.input_value() == "Two\nlines"
+    hold = threading.Event()
+    server.script.then(answer("One two three four", hold=hold, hold_after=3))
+    box.press("Enter")
+    shows(panel, "One")
+    panel.get_by_role("button", name="Stop").click()
+    panel.get_by_text("Cut off: the answer was stopped before its end.").wait_for()
+    hold.set()
+    assert '"cut_off"' in (lab.root / "chat.dialogue.json").read_text()
+    panel.get_by_role("button", name="Edit and ask again").last.click()
+    panel.get_by_label("Edited message").fill("And the height?")
+    panel.get_by_label("Edited message").press("Enter")
+    shows(panel, "You said: And the height?. (turn 2")
+    server.script.then(errors.model_not_found("gpt-5.4-mini"))
+    write(panel, "This fails")
+    panel.get_by_role("button", name="Try again").wait_for()
+    pictured(page, "chat-error")
+    panel.get_by_role("button", name="Try again").click()
+    shows(panel, "You said: This fails")
+    panel.get_by_role("button", name="Model and parameters").last.click()
+    panel.get_by_label("Temperature").fill("warm")
+    panel.get_by_label("Max tokens").focus()
+    panel.get_by_text("The temperature is a number").wait_for()
+    pictured(page, "chat-settings")
+    panel.get_by_label("Temperature").fill("")
+    panel.get_by_role("button", name="Model and parameters").last.click()
+    panel.locator(".oai-log").evaluate("log => { log.scrollTop = 0; }")
+    page.wait_for_timeout(300)
+    pictured(page, "chat-light")
+    page.evaluate(
+        "() => window.jupyterapp.commands.execute('apputils:change-theme',"
+        " {theme: 'JupyterLab Dark'})"
+    )
+    page.wait_for_function("() => document.body.dataset.jpThemeLight === 'false'")
+    page.wait_for_timeout(300)
+    pictured(page, "chat-dark")
+    page.set_viewport_size({"width": 480, "height": 900})
+    page.wait_for_timeout(300)
+    pictured(page, "chat-narrow-dark")
+    panel.get_by_role("button", name="Conversations").click()
+    panel.locator(".oai-new").click()
+    write(panel, "Another one")
+    shows(panel, "You said: Another one. (turn 1")
+    assert page.errors == []
+    page.evaluate(
+        "() => window.jupyterapp.commands.execute('apputils:change-theme',"
+        " {theme: 'JupyterLab Light'})"
+    )
+
+
+def test_views_reload_and_restart(lab: Lab, page: Any, server: ScriptedServer) -> None:
+    """Two views stay in step, a reload in the middle of an answer loses nothing, a restart goes on."""
+    one = open_chat(lab, page, "views.ipynb", "%panel chat")
+    two = page.locator(".oai").nth(1)
+    two.wait_for()
+    write(one, "First question")
+    shows(two, "You said: First question")
+    hold = threading.Event()
+    server.script.then(answer("Alpha beta gamma delta", hold=hold, hold_after=3))
+    write(two, "Second")
+    shows(one, "Alpha")
+    lab.save(page)
+    page.reload()
+    one = page.locator(".oai").first
+    shows(one, "Alpha")
+    hold.set()
+    shows(one, "Alpha beta gamma delta")
+    idle(one)
+    one.get_by_role("button", name="Insert as a cell").last.click()
+    sources = (
+        "() => window.jupyterapp.shell.currentWidget.content.model.sharedModel.cells"
+        ".map(cell => cell.source)"
+    )
+    page.wait_for_function(f"({sources})().length === 5")
+    assert page.evaluate(sources)[2:4] == [
+        "%%ask --conversation chat\nFirst question",
+        "%%ask --conversation chat\nSecond",
+    ]
+    page.evaluate(
+        "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
+    )
+    one.get_by_role("button", name="Go on").click(timeout=60_000)
+    one.locator(".oai-banner").wait_for(state="hidden", timeout=60_000)
+    write(one, "After the restart")
+    shows(one, "You said: After the restart. (turn 3, messages 5)")
+    asked = len(server.requests)
+    lab.run_all(page)
+    assert len(server.requests) == asked, "the inserted cells are replayed"
+    assert page.errors == []
+
+
+def test_hostile_answers_do_nothing(lab: Lab, page: Any, server: ScriptedServer) -> None:
+    """Nothing of an answer runs or loads, whole or while it grows; 1 MB of it is shown, too."""
+    panel = open_chat(lab, page, "hostile-chat.ipynb")
+    server.script.then(answer(HOSTILE, chunks=60, delay=0.005), answer("word " * 200_000))
+    write(panel, "<img src=x onerror=alert(8)> </textarea><script>window.pwned=8</script>")
+    shows(panel, "right to left")
+    idle(panel)
+    write(panel, "Much")
+    shows(panel, "word word")
+    idle(panel)
+    page.wait_for_timeout(500)
+    assert page.evaluate("() => window.pwned") is None
+    assert page.dialogs == []
+    assert page.strangers == []
+    log = panel.locator(".oai-log")
+    assert log.locator("script, img, iframe, a[href^=javascript], a[href^=data]").count() == 0
+    assert log.locator("strong").text_content() == "Bold stays bold."
+    assert len(panel.locator(".oai-markdown").last.text_content()) > 900_000
+    assert page.errors == []
+
+
+def test_images(lab: Lab, page: Any, server: ScriptedServer) -> None:
+    """By file chooser, drop and paste, with thumbnails; a PDF is refused, 30 MB come through."""
+    panel = open_chat(lab, page, "images.ipynb")
+    data = encoded(photograph(320, 240), "PNG")
+    large = data + b"0" * (30 << 20)
+    with page.expect_file_chooser() as chooser:
+        panel.get_by_role("button", name="Attach images").click()
+    chooser.value.set_files(
+        [
+            {"name": "sea.png", "mimeType": "image/png", "buffer": data},
+            {"name": "paper.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.7 x"},
+            {"name": "large.png", "mimeType": "image/png", "buffer": large},
+        ]
+    )
+    panel.get_by_text("paper.pdf is a PDF document").wait_for(timeout=60_000)
+    panel.get_by_role("img", name="large.png").wait_for(timeout=60_000)
+    given = """([name, kind]) => {
+        const bytes = Uint8Array.from(atob(window.given), (one) => one.charCodeAt(0));
+        const holder = new DataTransfer();
+        holder.items.add(new File([bytes], name, { type: "image/png" }));
+        const box = document.querySelector(".oai textarea[aria-label=Message]");
+        const more = { bubbles: true, cancelable: true };
+        box.dispatchEvent(kind === "paste"
+            ? new ClipboardEvent(kind, { ...more, clipboardData: holder })
+            : new DragEvent(kind, { ...more, dataTransfer: holder }));
+    }"""
+    page.evaluate("text => { window.given = text; }", base64.b64encode(data).decode())
+    page.evaluate(given, ["pasted.png", "paste"])
+    page.evaluate(given, ["dropped.png", "drop"])
+    panel.get_by_role("img", name="dropped.png").wait_for(timeout=60_000)
+    panel.get_by_role("button", name="Remove large.png").click()
+    pictured(page, "chat-attached")
+    write(panel, "What do you see?")
+    shows(panel, "images 3")
+    assert panel.locator(".oai-asked img").count() == 3
     assert page.errors == []

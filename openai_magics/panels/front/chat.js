@@ -248,7 +248,7 @@ function render({ model, el }) {
       again.disabled = true;
       const done = await link.revive(state?.open ?? "").catch(() => false);
       if (!done) banner.firstChild.textContent = "It could not be brought back from here: run the cell that shows this panel again.";
-      again.hidden = !done;
+      again.disabled = done;
     }, { words: true, kind: "oai-strong" });
     const can = Boolean(link.kernel?.requestExecute && link.modelId);
     banner.replaceChildren(

@@ -96,6 +96,10 @@ class Link {
   /** Make the panel anew in the kernel that was restarted; false where that cannot be done from here. */
   async revive(detail) {
     if (!this.kernel?.requestExecute || !this.modelId) return false;
+    // What is asked of a kernel while it still restarts is lost.
+    for (let tries = 0; tries < 60 && this.kernel.status !== "idle"; tries += 1) {
+      await new Promise((done) => setTimeout(done, 500));
+    }
     const code =
       `__import__("openai_magics").get_session().${this.panel}_panel()` +
       `.revive(${JSON.stringify(detail)})`;
