@@ -27,10 +27,12 @@ from openai_magics.config import Settings
 from openai_magics.connection import Target, choose
 from openai_magics.errors import (
     BadReply,
+    EngineError,
     Interrupted,
     KeyMissing,
     KeyRefused,
     MagicsError,
+    NotConnected,
     OptionError,
     RequestRefused,
     ServiceError,
@@ -111,6 +113,8 @@ class Live:
         Interrupted
             The person stopped it; its ``reply`` holds what came.
         """
+        if request.attachments and (observed := self._observed(request, listener)) is not None:
+            return observed
         place = self._place(request)
         for form in self._forms.of(request.schema, place):
             try:
@@ -152,6 +156,10 @@ class Live:
         asyncio.CancelledError
             The task was cancelled; its ``reply`` attribute holds what came.
         """
+        if request.attachments:
+            observed = await asyncio.to_thread(self._observed, request, listener)
+            if observed is not None:
+                return observed
         place = self._place(request)
         for form in self._forms.of(request.schema, place):
             try:
@@ -190,6 +198,34 @@ class Live:
         """Return what tells places apart that take different forms of a schema."""
         get = self.settings.get
         return request.endpoint or get("base_url"), request.model or get("model")
+
+    def _observed(self, request: Request, listener: Listener) -> Reply | None:
+        """Return what can be told of an image where the engine's model does not see.
+
+        Raises
+        ------
+        EngineError
+            It is not described but asked about in words, which takes a model that sees.
+        """
+        try:
+            # Not `self.target`, which may ask the person for a key a second time.
+            target = choose(self.settings, request.model, request.endpoint, given=self.key)
+        except NotConnected:
+            return None
+        if (
+            not target.local
+            or local.sees()
+            or not image_parts((*request.history, *request.messages))
+        ):
+            return None
+        from openai_magics.local import observe
+
+        if request.kind != "describe":
+            raise EngineError(
+                f"{local.wanted()} on this machine does not see images.", observe.SEEING
+            )
+        with listener.told("Looking at the image"):
+            return observe.observed(request)
 
     def _prepare(
         self, request: Request, form: str, listener: Listener

@@ -34,6 +34,7 @@ ELSEWHERE = {
     PREFIX + "CACHE": "the folder of the embedded engine's weights",
     PREFIX + "DATA": "the folder of training jobs and tuned models",
     PREFIX + "LOCAL_MODEL": "the model of the embedded engine",
+    PREFIX + "LOCAL_MMPROJ": "the projector with which that model sees images",
 }
 """Variables with our prefix that other rooms read."""
 

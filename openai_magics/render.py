@@ -50,6 +50,8 @@ SAFE_LINK = re.compile(r"(?:https?://|mailto:|#)", re.IGNORECASE)
 LINE = 200
 """Characters of a call, and of its result, on the line that tells it."""
 EMBEDDED = "SmolLM2-135M-Instruct"
+OBSERVATION = "local observation"
+"""What stands for the model where none looked at an image; the text says so."""
 CLASSES = "openai-magics mathjax_ignore tex2jax_ignore"
 
 
@@ -181,7 +183,7 @@ def notes(reply: Reply) -> list[str]:
         )
     if any(step.misfit for step in reply.steps):
         said.append("The first answer did not fit the schema, and was asked for once more.")
-    if reply.resolved.endpoint == "local":
+    if reply.resolved.endpoint == "local" and reply.model != OBSERVATION:
         model = reply.resolved.model
         small = ", a small model: expect mistakes" if model == EMBEDDED else ""
         said.append(f"Answered on this machine by {model}{small}.")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from openai_magics.local.process import Engine, engine, installed, running, stop
-    from openai_magics.local.weights import MODEL, description, ensure, wanted
+    from openai_magics.local.weights import MODEL, description, ensure, sees, wanted
 
 __all__ = [
     "DEFAULT_SYSTEM_PROMPT",
@@ -26,6 +26,7 @@ __all__ = [
     "installed",
     "is_tuned",
     "running",
+    "sees",
     "stop",
     "system_prompt",
     "wanted",
@@ -46,6 +47,7 @@ HOMES = {
     "MODEL": "weights",
     "description": "weights",
     "ensure": "weights",
+    "sees": "weights",
     "wanted": "weights",
 }
 

@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
         if not process.installed():
             raise ExtraMissing("The embedded engine", "local")
         path = weights.ensure(_show if sys.stderr.isatty() else None, options.model)
-        child = process.start(path, port=options.port, front=True)
+        child = process.start(path, port=options.port, front=True, mmproj=weights.mmproj())
     except MagicsError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1

@@ -83,7 +83,7 @@ def engine(on_progress: Progress | None = None) -> Engine:
     """Return the engine, started if it is not there: at first use, or when it has died.
 
     Cheap when it runs: ask anew before each request, since after a death or a change of
-    ``OPENAI_MAGICS_LOCAL_MODEL`` the address and the key are others.
+    ``OPENAI_MAGICS_LOCAL_MODEL`` or ``…_MMPROJ`` the address and the key are others.
 
     Parameters
     ----------
@@ -99,16 +99,17 @@ def engine(on_progress: Progress | None = None) -> Engine:
     """
     global _child  # noqa: PLW0603 - one engine a process
     with _lock:
-        wanted = weights.chosen()
+        model = weights.chosen()
+        wanted = f"{model}\n{os.environ.get(weights.MMPROJ_VARIABLE, '')}"
         if _child is not None and _child.wanted == wanted and _child.alive:
             return _child.engine
         if not installed():
             raise ExtraMissing("The embedded engine", "local")
-        path = weights.ensure(on_progress, wanted)
+        path, projector = weights.ensure(on_progress, model), weights.mmproj()
         if _child is not None:
             _child.stop()
             _child = None
-        _child = start(path, wanted=wanted, front=True)
+        _child = start(path, wanted=wanted, front=True, mmproj=projector)
         return _child.engine
 
 
@@ -129,6 +130,7 @@ def start(
     name: str | None = None,
     adapter: Path | None = None,
     front: bool = False,
+    mmproj: Path | None = None,
 ) -> Child:
     """Start a server of its own for a model file.
 
@@ -146,6 +148,8 @@ def start(
         A GGUF adapter that the model is served with.
     front : bool
         Whether tuned models, files and jobs are served behind the same address.
+    mmproj : Path, optional
+        The projector with which the model sees images.
 
     Raises
     ------
@@ -156,6 +160,7 @@ def start(
     key = f"sk-local-{secrets.token_hex(16)}"
     settings = {
         "model": str(path.absolute()),
+        "mmproj": str(mmproj.absolute()) if mmproj else "",
         "name": own if name is None else name,
         "api_key": key,
         "context": CONTEXT if own == weights.MODEL else OTHER_CONTEXT,

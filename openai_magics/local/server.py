@@ -1,8 +1,8 @@
 """The engine's process: llama.cpp's server on loopback, for as long as its parent lives.
 
 Started by `openai_magics.local.process`, which writes one JSON line to its stdin: ``model``
-(path), ``name``, ``api_key``, ``context`` (tokens), ``threads``, ``port`` (0: any),
-``parent`` (process id), ``adapter`` (path, or ``null``) and ``front``: whether tuned models,
+(path), ``mmproj`` (path, or nothing), ``name``, ``api_key``, ``context`` (tokens), ``threads``,
+``port`` (0: any), ``parent`` (process id), ``adapter`` (path, or ``null``) and ``front``: whether tuned models,
 files and jobs are to be had behind the same address (`openai_magics.local.service`). When it is
 ready it prints one JSON line: ``base_url``, ``direct`` (llama.cpp's own address, the same where
 there is no front), ``model``, ``ready_s``. Its stderr, and llama.cpp's, is the log.
@@ -39,6 +39,9 @@ def parameters(settings: dict[str, Any]) -> Any:
 
     params = xllamacpp.CommonParams()
     params.model.path = settings["model"]
+    if settings.get("mmproj"):
+        params.mmproj.path = settings["mmproj"]
+        params.mmproj_use_gpu = False
     # Without it the path, with this machine's folders, is what answers and records name.
     params.model_alias = {settings["name"]}
     params.verbosity = 2

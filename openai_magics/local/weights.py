@@ -5,6 +5,9 @@
 2. SmolLM2-135M-Instruct (Apache-2.0) in the user's cache folder, or in the folder that
    ``OPENAI_MAGICS_CACHE`` names; fetched at first use (`openai_magics.local.fetch`)
 
+A model that sees needs a second file, its projector: ``OPENAI_MAGICS_LOCAL_MMPROJ``, named in
+the same two ways.
+
 Nothing is fetched by an import.
 """
 
@@ -32,6 +35,8 @@ __all__ = [
     "chosen",
     "description",
     "ensure",
+    "mmproj",
+    "sees",
     "wanted",
 ]
 
@@ -39,6 +44,7 @@ MODEL = "SmolLM2-135M-Instruct"
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 VARIABLE = "OPENAI_MAGICS_LOCAL_MODEL"
+MMPROJ_VARIABLE = "OPENAI_MAGICS_LOCAL_MMPROJ"
 CACHE_VARIABLE = "OPENAI_MAGICS_CACHE"
 MAGIC = b"GGUF"
 ON_HUB = re.compile(r"(?P<repo>[\w-][\w.-]*/[\w-][\w.-]*)[/:](?P<file>[^:\\]+\.gguf)", re.ASCII)
@@ -60,6 +66,23 @@ def cache_folder() -> Path:
 def chosen() -> str:
     """Return the model that the environment names, as it names it; ``""`` for ours."""
     return os.environ.get(VARIABLE, "").strip()
+
+
+def sees() -> bool:
+    """Tell whether the environment names a projector, with which the model sees images."""
+    return bool(os.environ.get(MMPROJ_VARIABLE, "").strip())
+
+
+def mmproj() -> Path | None:
+    """Return the projector that the environment names; ``None`` where it names none.
+
+    Raises
+    ------
+    EngineError, ExtraMissing
+        As `ensure`.
+    """
+    wanted = os.environ.get(MMPROJ_VARIABLE, "").strip()
+    return _other(wanted, MMPROJ_VARIABLE, "projector") if wanted else None
 
 
 def name_of(path: Path) -> str:
@@ -106,32 +129,33 @@ def ensure(on_progress: Progress | None = None, model: str | None = None) -> Pat
     return _other(wanted) if wanted else _ours(on_progress)
 
 
-def _other(wanted: str) -> Path:
+def _other(wanted: str, variable: str = VARIABLE, what: str = "model") -> Path:
     path = Path(wanted).expanduser()
     if path.exists():
-        return _checked_gguf(path.absolute(), wanted)
+        return _checked_gguf(path.absolute(), wanted, variable, what)
     on_hub = ON_HUB.fullmatch(wanted)
     if on_hub is None:
+        without = f"without it {MODEL} is used" if variable == VARIABLE else "without it none sees"
         raise EngineError(
-            f"The engine's model {wanted!r} is not there.",
-            f"{VARIABLE} takes the path of a GGUF file, or owner/repo/file.gguf on Hugging Face; "
-            f"without it {MODEL} is used.",
+            f"The engine's {what} {wanted!r} is not there.",
+            f"{variable} takes the path of a GGUF file, or owner/repo/file.gguf on Hugging Face; "
+            f"{without}.",
         )
-    return _checked_gguf(_from_hub(on_hub["repo"], on_hub["file"]), wanted)
+    return _checked_gguf(_from_hub(on_hub["repo"], on_hub["file"]), wanted, variable, what)
 
 
-def _checked_gguf(path: Path, wanted: str) -> Path:
+def _checked_gguf(path: Path, wanted: str, variable: str, what: str) -> Path:
     try:
         with path.open("rb") as file:
             magic = file.read(len(MAGIC))
     except OSError as error:
         raise EngineError(
-            f"The engine's model {wanted!r} cannot be read: {error.strerror or error}.",
-            f"{VARIABLE} takes the path of a GGUF file.",
+            f"The engine's {what} {wanted!r} cannot be read: {error.strerror or error}.",
+            f"{variable} takes the path of a GGUF file.",
         ) from None
     if magic != MAGIC:
         raise EngineError(
-            f"The engine's model {wanted!r} is not a GGUF file (it does not begin with GGUF).",
+            f"The engine's {what} {wanted!r} is not a GGUF file (it does not begin with GGUF).",
             "Look on Hugging Face for a GGUF version of the model; other formats do not load.",
         )
     return path
