@@ -18,7 +18,18 @@ from pathlib import Path
 from tests.benchmarks.figures import Figure, Given, NotMeasured
 from tests.benchmarks.kernels import ROOT, environment
 
-NAMES = ("load", "ask", "stream", "append", "open", "engine", "replay", "images", "train")
+NAMES = (
+    "load",
+    "ask",
+    "stream",
+    "append",
+    "open",
+    "engine",
+    "replay",
+    "images",
+    "describe",
+    "train",
+)
 PEERS = ROOT / "tests" / "artefacts" / "peers"
 RESULTS = ROOT / "tests" / "artefacts" / "benchmarks.json"
 COLUMNS = ("figure", "against", "floor", "ours", "ratio", "bound", "reached")
