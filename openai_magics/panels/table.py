@@ -82,7 +82,9 @@ def table(columns: Iterable[Column], label: str, *, empty: str = "", height: int
         Pixels at most; beyond, it scrolls.
     """
     plain = [asdict(column) for column in columns]
-    return _kind()(columns=plain, label=label, empty=empty, height=height)
+    made = _kind()(columns=plain, label=label, empty=empty, height=height)
+    made.on_msg(lambda widget, _, __: widget.send({"type": "here"}))
+    return made
 
 
 def put(widget: Any, rows: Iterable[Row], selected: str | None = None) -> None:
