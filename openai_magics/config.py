@@ -100,7 +100,9 @@ SETTINGS: Mapping[str, Setting] = {
         Setting("format", _text, "markdown", "how answers are shown", choices=FORMATS),
         Setting("max_history", _count, None, "how many turns of history are sent at most"),
         Setting("notebook", _text, None, "the notebook's path, where it cannot be told"),
-        Setting("dialogue", _text, None, "the dialogue file's path"),
+        Setting(
+            "dialogue", _text, None, "the dialogue file: a path, or an address (gs://, s3://, …)"
+        ),
         Setting(
             "sentiment",
             _text,

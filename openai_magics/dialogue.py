@@ -200,6 +200,9 @@ class DialogueFile:
                 number = self._flush()
             self._force(number)
 
+    def close(self) -> None:
+        """Leave the file; here nothing is to be done, for each record is on the disk."""
+
     def check_writable(self) -> None:
         """Raise before a live call what would be raised after it.
 

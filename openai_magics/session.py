@@ -11,9 +11,10 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openai_magics import branches, notebook, prices, renamed
+from openai_magics import branches, place, prices
 from openai_magics.asked import split
 from openai_magics.client import Listener, Live
+from openai_magics.cloud.address import address
 from openai_magics.config import Settings
 from openai_magics.conversation import Conversation
 from openai_magics.describing import Describing
@@ -57,7 +58,9 @@ class Session(Settled, Listings, Describing, HasPanels, TrainingMethods):
     api_key : str, optional
         Never shown or written. Better set as ``OPENAI_API_KEY`` in the environment.
     dialogue_log_path : str or Path, optional
-        The dialogue file; by default ``<notebook>.dialogue.json`` beside the notebook.
+        The dialogue file; by default ``<notebook>.dialogue.json`` beside the notebook. An
+        address (``gs://…``, ``s3://…``, any that fsspec knows) is kept in the cloud, with a
+        working copy on this machine.
     mode : {"auto", "live", "replay"}, optional
         Whether recorded answers are replayed, and unrecorded ones asked.
 
@@ -344,9 +347,22 @@ class Session(Settled, Listings, Describing, HasPanels, TrainingMethods):
         return determine(text)
 
     @property
-    def dialogue_log_path(self) -> Path:
-        """The dialogue file."""
-        return self.dialogue.path
+    def dialogue_log_path(self) -> Path | str:
+        """The dialogue file: a path, or an address in the cloud (``gs://``, ``s3://``, …).
+
+        To set it begins anew in another file; what was said is kept in the one before.
+        """
+        found = address(self.settings.get("dialogue"))
+        return self.dialogue.path if found is None else found.shown
+
+    @dialogue_log_path.setter
+    def dialogue_log_path(self, path: Path | str | None) -> None:
+        self.settings.arguments["dialogue"] = self.settings.check("dialogue", path, "Session")
+        with self._mutex:
+            before, self._file = self._file, None
+        self.turns.forget()  # what this run has said is not in another file
+        if before is not None:
+            before.close()
 
     @property
     def thread(self) -> str:
@@ -420,20 +436,7 @@ class Session(Settled, Listings, Describing, HasPanels, TrainingMethods):
     def _dialogue_file(self) -> DialogueFile:
         with self._mutex:
             if self._file is None:
-                explicit = self.settings.get("dialogue")
-                name = None
-                if explicit is not None:
-                    path = Path(explicit).expanduser()
-                else:
-                    place = notebook.locate(explicit=self.settings.get("notebook"))
-                    path = place.dialogue
-                    if place.notebook is not None:
-                        name = place.notebook.name
-                        if said := renamed.said_of(path):
-                            log.warning("%s", said)
-                    else:
-                        log.info("%s; the dialogue is kept in %s.", place.how, path)
-                self._file = DialogueFile(path, name, fsync=self.settings.get("fsync"))
+                self._file = place.opened(self.settings)
             return self._file
 
 

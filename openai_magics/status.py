@@ -57,6 +57,8 @@ def rows(session: Session) -> list[tuple[str, str]]:
     try:
         held = session.dialogue
         found.append(("dialogue", f"{held.path} ({len(held)} records)"))
+        if (cloud := held.cloud) is not None:
+            found.append(("cloud", cloud))
         if settings.get("dialogue") is None:
             found.append(("notebook", notebook.locate(explicit=settings.get("notebook")).how))
     except MagicsError as error:

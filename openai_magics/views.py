@@ -218,6 +218,28 @@ class Dialogue:
         name = f"{self.path.name.removesuffix('.dialogue.json')}.ipynb"
         return verify(self.path.with_name(name), timeout=timeout)
 
+    def sync(self) -> str:
+        """Bring the dialogue and its file in the cloud together; return how they stand.
+
+        Raises
+        ------
+        OptionError
+            The dialogue is kept on this machine only.
+        CloudError, DialogueError
+            It failed; the copy on this machine is whole.
+        """
+        from openai_magics.cloud import file
+
+        held = file.sync_of(self._file())
+        held.now()
+        return held.state
+
+    @property
+    def cloud(self) -> str | None:
+        """How the dialogue and its file in the cloud stand; ``None`` where there is none."""
+        sync = getattr(self._file(), "sync", None)
+        return None if sync is None else f"{sync.address.shown}: {sync.state}"
+
     def reset(self, conversation: str | None = None, *, file: bool = False) -> Path | None:
         """Forget a conversation, or all, in this run: the next ask begins it anew.
 
@@ -241,6 +263,11 @@ class Dialogue:
             raise OptionError(
                 "The file holds all conversations, so it is reset as a whole.",
                 "Leave the conversation, or --file, out.",
+            )
+        if file and self.cloud is not None:
+            raise OptionError(
+                "The dialogue is kept in the cloud: the file there would come back.",
+                "Give another dialogue_log_path to begin an empty one.",
             )
         held = self._turns.conversations if self._turns is not None else {}
         if conversation is not None and conversation not in held:

@@ -47,6 +47,7 @@ COMMANDS: Mapping[str, tuple[str, tuple[Settings, ...]]] = {
         ),
     ),
     "path": ("the dialogue file", ()),
+    "sync": ("bring the dialogue and its file in the cloud together", ()),
     "reset": (
         "forget a conversation, or all, in this run; the file keeps what it holds",
         (
@@ -192,6 +193,7 @@ HANDLERS: Mapping[str, Callable[[Session, argparse.Namespace], Any]] = {
     "thread": _thread,
     "rename": _rename,
     "path": lambda session, _: session.dialogue.path,
+    "sync": lambda session, _: _say(session.dialogue.sync()),
     "reset": lambda session, typed: _reset(session.dialogue, typed),
     "export": lambda session, typed: _export(session.dialogue, typed),
     "verify": lambda session, typed: _verify(session.dialogue, typed),
@@ -218,6 +220,7 @@ class DialogueMagics(Family):
             "thread",
             "rename",
             "path",
+            "sync",
             "reset",
             "export",
             "verify",
@@ -259,6 +262,7 @@ class DialogueMagics(Family):
             %dialogue thread draft               (asks without -c continue draft)
             %dialogue rename draft paper
             %dialogue path
+            %dialogue sync                       (where the file is in the cloud)
             %dialogue reset draft
             %dialogue export talk.md
             %dialogue export talk.html --conversation draft

@@ -126,8 +126,8 @@ ROOMS = {
     "estimate": "connection errors exchange local prices",
     "settled": "client config errors keys",
     "listings": "exchange frames turns",
-    "session": "asked branches settled client config conversation describing dialogue errors exchange keys "
-    "listings notebook panels prices renamed schemas.shape tools.toolbox training.methods turns views",
+    "session": "cloud.address place asked branches settled client config conversation describing dialogue errors exchange keys "
+    "listings panels prices schemas.shape tools.toolbox training.methods turns views",
     # training
     "training": "",
     "training.problems": "",
@@ -176,6 +176,14 @@ ROOMS = {
     "assistants.roster client config errors exchange turns",
     "assistants.desk": "assistants.assistant assistants.imported assistants.reading "
     "assistants.remote assistants.roster assistants.store errors exchange turns",
+    # in the cloud
+    "cloud": "",
+    "cloud.address": "errors",
+    "cloud.storage": "cloud.address errors",
+    "cloud.uniting": "disk merge repair",
+    "cloud.sync": "cloud.address cloud.storage cloud.uniting disk errors repair",
+    "cloud.file": "cloud.address cloud.sync dialogue errors exchange",
+    "place": "cloud.address config dialogue notebook renamed",
     # prompts
     "prompts": "errors",
     "values": "errors tracebacks",
@@ -321,7 +329,8 @@ LATER = {
     "training.kept": "canonical",
     "training.methods": "training.job training.service training.tables",
     "verify_command": "repair verify",
-    "views": "ask_cells browse summaries verify",
+    "place": "cloud.file",
+    "views": "cloud.file ask_cells browse summaries verify",
     "warm": "local magics.show sentiment",
 }
 """A room → the rooms that it may import besides, inside its functions, at first use."""
@@ -332,6 +341,7 @@ FRONT_ENDS = {"ask_cells", "magics"}
 HEAVY = {
     "IPython",
     "PIL",
+    "fsspec",
     "anywidget",
     "genai_prices",
     "gguf",
