@@ -116,6 +116,7 @@ def _magic(item: Exchange, text: str, place: Place) -> str | None:
     told = system if said.system_instruction is None else said.system_instruction
     same = same and told == request.system
     same = same and said.max_history == request.max_history
+    same = same and said.api == request.api
     same = same and said.history == (conversation is not None)
     same = same and (said.conversation or "main") == (conversation or "main")
     same = same and said.branch_from == place.branch
@@ -134,6 +135,7 @@ def _options(item: Exchange, text: str, place: Place) -> Iterator[str]:
         "--base-url": request.endpoint,
         "--system": None if request.system == place.system else request.system,
         "--max-history": request.max_history,
+        "--api": request.api,
         "--format": item.format,
     }
     for flag, told in said.items():
@@ -204,6 +206,7 @@ def _python(request: Request, text: str, place: Place) -> str | None:
         "model": request.model,
         "base_url": request.endpoint,
         "max_history": request.max_history,
+        "api": request.api,
     }
     if not all(NAME.fullmatch(name) and name not in said for name in request.parameters):
         return None

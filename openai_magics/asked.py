@@ -26,6 +26,7 @@ class AskOptions:
     base_url: str | None = None
     sentiment: str | None = None
     images: Any = ()
+    api: str | None = None
     schema: Any = None
     tools: Sequence[Any] = ()
     run_tools: bool = False

@@ -21,7 +21,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from openai_magics import failures, local, routes, wire
+from openai_magics import failures, local, routes, wire, wire_responses
 from openai_magics.calls import Call, Listener, bar, hidden
 from openai_magics.config import Settings
 from openai_magics.connection import Target, choose
@@ -32,6 +32,7 @@ from openai_magics.errors import (
     KeyMissing,
     KeyRefused,
     MagicsError,
+    ModelNotFound,
     NotConnected,
     OptionError,
     RequestRefused,
@@ -126,12 +127,13 @@ class Live:
 
     def _send(self, request: Request, form: str, listener: Listener) -> Reply:
         target, key, resolved, parts = self._prepare(request, form, listener)
+        spoken = self._wire(request)
         for attempt in self._attempts(request):
-            with self._watching(target, key, resolved, listener, attempt) as call:
+            with self._watching(target, key, resolved, listener, attempt, spoken) as call:
                 client = self._client(target, key)
                 response = self._start(client, request, resolved, parts, listener)
                 try:
-                    call.reader = reader = self._reader(response)
+                    call.reader = reader = self._reader(response, request)
                     if reader is None:
                         call.reply = self._whole(response.read(), response, request)
                         call.hear([call.reply.text], last=True)
@@ -172,12 +174,13 @@ class Live:
     async def _asend(self, request: Request, form: str, listener: Listener) -> Reply:
         prepare = asyncio.to_thread(self._prepare, request, form, listener)
         target, key, resolved, parts = await prepare
+        spoken = self._wire(request)
         for attempt in self._attempts(request):
-            with self._watching(target, key, resolved, listener, attempt) as call:
+            with self._watching(target, key, resolved, listener, attempt, spoken) as call:
                 client = self._async_client(target, key)
                 response = await self._start(client, request, resolved, parts, listener)
                 try:
-                    call.reader = reader = self._reader(response)
+                    call.reader = reader = self._reader(response, request)
                     if reader is None:
                         call.reply = self._whole(await response.aread(), response, request)
                         call.hear([call.reply.text], last=True)
@@ -287,32 +290,39 @@ class Live:
         if (route := ROUTES.get(request.kind)) is not None:
             path, given = routes.call(route, request, resolved, listener)
             return getattr(client, route.method)(path, cast_to=httpx2.Response, **given)
-        sent = wire.body(request, resolved, parts, stream=listener.on_text is not None)
+        spoken = self._wire(request)
+        sent = spoken.body(request, resolved, parts, stream=listener.on_text is not None)
         return client.post(
-            "/chat/completions",
+            spoken.ROUTE,
             cast_to=httpx2.Response,
             content=wire.encode(sent),
             options={"headers": {"Content-Type": "application/json"}},
             stream=True,
         )
 
-    @staticmethod
-    def _reader(response: Any) -> wire.StreamReader | None:
+    def _wire(self, request: Request) -> Any:
+        """Return the room that speaks the protocol which is asked for."""
+        api = request.api or self.settings.get("api")
+        return wire_responses if api == "responses" else wire
+
+    def _reader(self, response: Any, request: Request) -> wire.StreamReader | None:
         """Return the reader of a stream; ``None`` where the body is to be read whole."""
         if "text/event-stream" in response.headers.get("content-type", ""):
-            return wire.StreamReader()
+            reader: wire.StreamReader = self._wire(request).StreamReader()
+            return reader
         return None
 
-    @staticmethod
-    def _whole(content: bytes, response: Any, request: Request) -> Reply:
+    def _whole(self, content: bytes, response: Any, request: Request) -> Reply:
         kind = response.headers.get("content-type", "")
         if (route := ROUTES.get(request.kind)) is not None:
             return Reply(payload=routes.read(route, content, kind))
-        if content.startswith(b"data:"):  # a stream that does not say so
-            reader = wire.StreamReader()
+        spoken = self._wire(request)
+        if content.startswith((b"data:", b"event:")):  # a stream that does not say so
+            reader: wire.StreamReader = spoken.StreamReader()
             deque(reader.feed(content), maxlen=0)
             return reader.reply(request)
-        return wire.reply_of(content, kind, request)
+        reply: Reply = spoken.reply_of(content, kind, request)
+        return reply
 
     def _attempts(self, request: Request) -> Iterator[int]:
         """Count down the tries that are left: 0 is the last."""
@@ -322,7 +332,13 @@ class Live:
 
     @contextmanager
     def _watching(
-        self, target: Target, key: Secret, resolved: Resolved, listener: Listener, left: int
+        self,
+        target: Target,
+        key: Secret,
+        resolved: Resolved,
+        listener: Listener,
+        left: int,
+        spoken: Any,
     ) -> Iterator[Call]:
         """Turn what fails in a call into our errors, keys hidden; decide on another try."""
         call = Call(listener, key)
@@ -353,6 +369,8 @@ class Live:
                     f"{target.endpoint} wants a key, and none is set.",
                     "Set one: %openai key, or OPENAI_API_KEY in the environment.",
                 ) from None
+            if isinstance(problem, ModelNotFound) and spoken is wire_responses:
+                problem.remedy += " A server without the Responses API: --api chat"
             problem.reply = finished(problem.reply or call.partial())
             wait = _wait(problem, self.settings.get("retries") - left)
             if left == 0 or call.heard or wait is None:

@@ -28,6 +28,7 @@ from openai_magics.errors import SettingError, nearest
 __all__ = ["MODES", "SETTINGS", "Setting", "Settings", "user_file"]
 
 MODES = ("auto", "live", "replay")
+APIS = ("chat", "responses")
 FORMATS = ("markdown", "text", "json", "code", "table", "sections")
 PREFIX = "OPENAI_MAGICS_"
 ELSEWHERE = {
@@ -94,6 +95,13 @@ SETTINGS: Mapping[str, Setting] = {
             None,
             "the endpoint: any server that speaks the OpenAI protocol",
             variable="OPENAI_BASE_URL",
+        ),
+        Setting(
+            "api",
+            _text,
+            "chat",
+            "the protocol: chat completions, which every server has, or the Responses API",
+            choices=APIS,
         ),
         Setting("mode", _text, "auto", "auto, live or replay", choices=MODES),
         Setting("system_instruction", _text, None, "the system instruction of every ask"),

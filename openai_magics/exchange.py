@@ -3,7 +3,7 @@ r"""The values: what is asked (`Request`), what came back (`Reply`), and the rec
 Fingerprint of a request
     ``"v1:" + hex(sha256(b"openai_magics/fingerprint/1\n" + canonical JSON of the object))``
     with the keys ``kind, model, endpoint, parameters, schema, tools, system, messages,
-    max_history, parent``: what the *notebook* says, ``null`` where it says nothing (canonical
+    max_history, parent``, and ``api`` where the notebook says which: what the *notebook* says, ``null`` where it says nothing (canonical
     JSON: see `openai_magics.canonical`). What its surroundings
     decide (key, default model, local engine, environment, configuration files) does not
     enter. ``parent`` is the id of the record of the turn before.
@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from openai_magics.asked import AskOptions
 from openai_magics.canonical import canonical_json, digest, joined
+from openai_magics.fields import known, merged, unknown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,6 +108,7 @@ class Request:
     messages: tuple[Message, ...] = ()
     max_history: int | None = None
     parent: str | None = None
+    api: str | None = None
     history: tuple[Message, ...] = field(default=(), compare=False, repr=False)
     occurrence: int = field(default=0, compare=False)
     upload: Path | bytes | None = field(default=None, compare=False, repr=False)
@@ -115,7 +117,8 @@ class Request:
     @property
     def said(self) -> dict[str, Any]:
         """What enters the fingerprint, as plain values."""
-        return {name: getattr(self, name) for name in SAID}
+        said = {name: getattr(self, name) for name in SAID}
+        return said if self.api is None else {**said, "api": self.api}
 
     @cached_property
     def fingerprint(self) -> str:
@@ -137,7 +140,7 @@ SAID = (
 )
 
 
-SAID_PLAINLY = ("model", "endpoint", "schema", "tools", "system", "max_history")
+SAID_PLAINLY = ("model", "endpoint", "schema", "tools", "system", "max_history", "api")
 
 
 @dataclass(frozen=True)
@@ -173,6 +176,9 @@ class Reply:
         The calls the model wants made, in the API's shape.
     payload : object
         The JSON of a listing or a job; ``None`` for an answer in words.
+    items : tuple of dict
+        What a model of the Responses API said besides (reasoning, calls of built-in tools), as
+        it goes back to it with later turns (see `openai_magics.wire_responses`).
     model : str or None
         The model that served it, as the server names it.
     usage : dict
@@ -197,6 +203,7 @@ class Reply:
     refusal: str | None = None
     tool_calls: tuple[Mapping[str, Any], ...] = ()
     payload: Any = None
+    items: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     model: str | None = None
     response_id: str | None = None
     system_fingerprint: str | None = None
@@ -234,7 +241,7 @@ class Reply:
             message["tool_calls"] = list(self.tool_calls)
         elif message["content"] is None:
             message["content"] = ""
-        return message
+        return {**message, "items": list(self.items)} if self.items else message
 
     @cached_property
     def data(self) -> Any:
@@ -366,6 +373,7 @@ class Exchange:
             "parent": self.request.parent,
             "request": {
                 **{name: getattr(self.request, name) for name in SAID[1:-1]},
+                **({} if self.request.api is None else {"api": self.request.api}),
                 "resolved": _plain(self.resolved),
             },
             "reply": None
@@ -375,6 +383,7 @@ class Exchange:
                 "model": reply.model,
                 "response_id": reply.response_id,
                 "system_fingerprint": reply.system_fingerprint,
+                **({"items": list(reply.items)} if reply.items else {}),
             },
             "error": self.error,
             "usage": dict(reply.usage) if reply else {},
@@ -387,7 +396,7 @@ class Exchange:
         }
         if self.assistant is not None:
             record["assistant"] = dict(self.assistant)
-        return _merged(record, self.extra)
+        return merged(record, self.extra)
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any], like: Request | None = None) -> Exchange:
@@ -411,15 +420,16 @@ class Exchange:
         )
         if like is not None and like == request:
             request = like
-        resolved = Resolved(**_known(asked.get("resolved") or {}, RECORD["request"]["resolved"]))
+        resolved = Resolved(**known(asked.get("resolved") or {}, RECORD["request"]["resolved"]))
         answered = record.get("reply")
         cost = record.get("cost")
         reply = None
         if answered is not None:
             reply = Reply(
                 **{
-                    **_known(answered, RECORD["reply"]),
+                    **known(answered, RECORD["reply"]),
                     "tool_calls": tuple(answered.get("tool_calls") or ()),
+                    "items": tuple(answered.get("items") or ()),
                     "usage": record.get("usage") or {},
                     "cost": float("nan") if cost is None else float(cost),
                     "sentiment": record.get("sentiment"),
@@ -438,7 +448,7 @@ class Exchange:
             assistant=record.get("assistant"),
             created=record.get("created") or "",
             duration=record.get("duration"),
-            extra=_unknown(record, RECORD),
+            extra=unknown(record, RECORD),
         )
 
 
@@ -462,34 +472,6 @@ def _plain(value: Resolved) -> dict[str, Any]:
     return plain
 
 
-def _known(values: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if name in known}
-
-
-NESTED = ("request", "resolved", "reply")
-"""The objects of a record that have fields of their own; the others are kept as they are."""
-
-
-def _unknown(values: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of *values* that *known*, a record of this version, does not have."""
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        if name not in known:
-            found[name] = value
-        elif name in NESTED and value and (inner := _unknown(value, known[name])):
-            found[name] = inner
-    return found
-
-
-def _merged(values: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    inner = {
-        name: _merged(values[name], more)
-        for name, more in extra.items()
-        if name in NESTED and isinstance(values.get(name), Mapping)
-    }
-    return {**values, **extra, **inner}
-
-
 RECORD = Exchange(
-    Request(), Reply(), resolved=Resolved(images=({},)), template="", assistant={}
+    Request(api=""), Reply(items=({},)), resolved=Resolved(images=({},)), template="", assistant={}
 ).to_record()

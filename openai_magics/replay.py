@@ -188,7 +188,9 @@ def explain_miss(request: Request, dialogue: DialogueFile) -> tuple[str, str]:
         number = request.occurrence + 1
         return f"This {what} is recorded {times}; this is number {number}.", ask_live
     near = max(records, key=lambda item: _likeness(item.request, request))
-    differ = [name for name in SAID if getattr(near.request, name) != getattr(request, name)]
+    differ = [
+        name for name in (*SAID, "api") if getattr(near.request, name) != getattr(request, name)
+    ]
     lines = [
         f"Nothing is recorded for this {what}. The nearest record differs in: {', '.join(differ)}."
     ]

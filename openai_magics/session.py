@@ -122,6 +122,7 @@ class Session(Settled, Listings, Describing, HasPanels, TrainingMethods):
         model: str | None = None,
         base_url: str | None = None,
         sentiment: str | None = None,
+        api: str | None = None,
         schema: Any = None,
         tools: Sequence[Callable[..., Any]] = (),
         run_tools: bool = False,
@@ -165,6 +166,8 @@ class Session(Settled, Listings, Describing, HasPanels, TrainingMethods):
             As for `Session`, for this ask only.
         sentiment : {"lexicon", "model", "off"}, optional
             Who judges the sentiment of the answer.
+        api : {"chat", "responses"}, optional
+            The protocol: chat completions, or the Responses API where the server has it.
         schema : type, dict, str or Path, optional
             What the answer is to be: a pydantic model, a dataclass, a TypedDict, a type such
             as ``list[City]``, a JSON schema, or the path of a JSON file with one. The server
@@ -218,6 +221,7 @@ class Session(Settled, Listings, Describing, HasPanels, TrainingMethods):
             base_url=base_url,
             sentiment=sentiment,
             images=images,
+            api=api,
             schema=schema,
             tools=tools,
             run_tools=run_tools,
@@ -276,6 +280,7 @@ class Session(Settled, Listings, Describing, HasPanels, TrainingMethods):
             ),
             schema=shape.said if shape is not None else None,
             tools=beside(tools, whose.callable_tools if whose else ()),
+            api=_first(check("api", options.api, "api"), whose and whose.api, said("api")),
             messages=({"role": "user", "content": content},),
             attachments=attachments,
             parameters={name: value for name, value in parameters.items() if value is not None},

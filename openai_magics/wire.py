@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from openai_magics.errors import BadReply, ContentRefused, LengthCut, ServiceError
@@ -20,6 +20,7 @@ from openai_magics.failures import failure
 from openai_magics.schemas import forms
 
 __all__ = [
+    "ROUTE",
     "StreamReader",
     "body",
     "encode",
@@ -29,7 +30,8 @@ __all__ = [
     "with_json_asked_for",
 ]
 
-LIMITS = ("max_completion_tokens", "max_tokens")
+ROUTE = "/chat/completions"
+LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 
 
 def body(
@@ -45,14 +47,14 @@ def body(
     for it in the messages.
     """
     first = [{"role": "system", "content": resolved.system}] if resolved.system else []
-    messages = [*first, *request.history, *request.messages]
+    messages = [*first, *plainly(request.history), *request.messages]
     sent: dict[str, Any] = {
         "model": resolved.model,
-        "messages": [_wired(message, parts) for message in messages] if parts else messages,
+        "messages": [wired(message, parts) for message in messages] if parts else messages,
         **resolved.parameters,
     }
     if request.tools:
-        sent["tools"] = list(request.tools)
+        sent["tools"] = [*(sent.get("tools") or ()), *request.tools]
     if request.schema:
         form = forms.sent(request.schema, sent.pop("response_format", None))
         sent |= {"response_format": form} if form is not None else {}
@@ -62,7 +64,16 @@ def body(
     return sent
 
 
-def _wired(message: Message, parts: Mapping[bytes, Mapping[str, Any]]) -> Message:
+def plainly(messages: Sequence[Message]) -> Iterator[Message]:
+    """Yield messages without what only the Responses API takes back."""
+    for message in messages:
+        if "items" in message:
+            message = {name: value for name, value in message.items() if name != "items"}  # noqa: PLW2901
+        yield message
+
+
+def wired(message: Message, parts: Mapping[bytes, Mapping[str, Any]]) -> Message:
+    """Return a message with what goes over the wire for each of its images."""
     content = message.get("content")
     if not isinstance(content, (list, tuple)):
         return message
@@ -97,7 +108,7 @@ def encode(sent: Mapping[str, Any]) -> bytes:
         return scrubbed.encode()
 
 
-def _json(content: bytes, content_type: str, what: str) -> dict[str, Any]:
+def object_of(content: bytes, content_type: str, what: str) -> dict[str, Any]:
     """Return the object that an answer should be.
 
     Raises
@@ -153,7 +164,7 @@ def reply_of(content: bytes, content_type: str, request: Request) -> Reply:
         The model refused, a filter stopped it, or it was cut; the error's ``reply`` holds
         what came.
     """
-    value = _json(content, content_type, "chat completion")
+    value = object_of(content, content_type, "chat completion")
     choices = value.get("choices")
     if not isinstance(choices, list) or not choices:
         raise BadReply("The server sent a chat completion without choices.", CHECK)
@@ -164,12 +175,12 @@ def reply_of(content: bytes, content_type: str, request: Request) -> Reply:
     try:
         reply = Reply(
             text=_said(message.get("content")),
-            refusal=_text(message.get("refusal")) or None,
-            finish_reason=_text(choice.get("finish_reason")),
+            refusal=text_or_none(message.get("refusal")) or None,
+            finish_reason=text_or_none(choice.get("finish_reason")),
             tool_calls=tuple(dict(call) for call in message.get("tool_calls") or ()),
-            model=_text(value.get("model")),
-            response_id=_text(value.get("id")),
-            system_fingerprint=_text(value.get("system_fingerprint")),
+            model=text_or_none(value.get("model")),
+            response_id=text_or_none(value.get("id")),
+            system_fingerprint=text_or_none(value.get("system_fingerprint")),
             usage=dict(value.get("usage") or {}),
         )
     except (TypeError, ValueError) as error:
@@ -177,7 +188,7 @@ def reply_of(content: bytes, content_type: str, request: Request) -> Reply:
     return settled(reply, request)
 
 
-def _text(value: Any) -> str | None:
+def text_or_none(value: Any) -> str | None:
     """Return *value* where it is text; a server may send what it likes."""
     return value if isinstance(value, str) else None
 
@@ -227,7 +238,7 @@ def listing(content: bytes, content_type: str) -> dict[str, Any]:
     BadReply
         It is none.
     """
-    return _json(content, content_type, "listing")
+    return object_of(content, content_type, "listing")
 
 
 class StreamReader:
@@ -305,7 +316,7 @@ class StreamReader:
         for choice in chunk.get("choices") or ():
             if choice.get("index", 0) != 0:
                 continue
-            self._finish = _text(choice.get("finish_reason")) or self._finish
+            self._finish = text_or_none(choice.get("finish_reason")) or self._finish
             delta = choice.get("delta") or {}
             if refusal := delta.get("refusal"):
                 self._refusal.append(str(refusal))
@@ -371,8 +382,8 @@ class StreamReader:
             refusal=joined("".join(self._refusal)) or None,
             finish_reason=finish,
             tool_calls=tuple(self._calls[index] for index in sorted(self._calls)),
-            model=_text(self._head.get("model")),
-            response_id=_text(self._head.get("id")),
-            system_fingerprint=_text(self._head.get("system_fingerprint")),
+            model=text_or_none(self._head.get("model")),
+            response_id=text_or_none(self._head.get("id")),
+            system_fingerprint=text_or_none(self._head.get("system_fingerprint")),
             usage=self._usage,
         )

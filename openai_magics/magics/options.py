@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from IPython.core.error import UsageError
 from IPython.core.magic_arguments import argument
 
-from openai_magics.config import FORMATS, MODES
+from openai_magics.config import APIS, FORMATS, MODES
 from openai_magics.errors import OptionError, nearest
 
 if TYPE_CHECKING:
@@ -158,6 +158,10 @@ ASK_ARGUMENTS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
         ("-q", "--quiet"),
         {"action": "store_true", "help": "show nothing; the reply is in `_answer`"},
     ),
+    (
+        ("--api",),
+        {"choices": APIS, "help": "the protocol: chat completions, or the Responses API"},
+    ),
     (("--base-url",), {"metavar": "URL", "help": "the endpoint, for this ask"}),
     (("--error",), {"action": "store_true", "help": "explain the last exception of this notebook"}),
 )
@@ -265,6 +269,7 @@ def asked(name: str, typed: Any, message: str) -> AskLine:
             model=typed.model,
             base_url=typed.base_url,
             sentiment=typed.sentiment,
+            api=typed.api,
             schema=typed.schema,
             tools=typed.tools or (),
             run_tools=bool(typed.run_tools),

@@ -136,7 +136,8 @@ def toolbox_of(functions: Sequence[Any], seconds: float, parameters: Any) -> Too
             raise OptionError(
                 f"Two of the tools have the name {tool.name!r}.", "Give one another name."
             )
-    if tools and parameters.get("tools") is not None:
+    given = parameters.get("tools") or ()
+    if tools and any(isinstance(each, Mapping) and "function" in each for each in given):
         raise OptionError("Tools are given twice: as functions and as parameter.", "Leave one out.")
     return Toolbox(tools, seconds) if tools else None
 

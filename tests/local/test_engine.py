@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -490,3 +491,27 @@ def test_the_foreground_takes_a_model(tmp_path):
     assert ended.returncode == 1
     assert ended.stderr.startswith("EngineError: ")
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.engine
+def test_responses_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine's ``/v1/responses`` gives what its chat completions give, streamed or not, with a schema."""
+    from openai_magics import Session
+
+    monkeypatch.chdir(tmp_path)
+    session = Session(model="local")
+    same: dict[str, Any] = {"max_completion_tokens": 24, "temperature": 0}
+    schema = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+    for on_text in (None, [].append):
+        said = [
+            [
+                session.ask(text, api=api, conversation=f"{api} {on_text}", on_text=on_text, **same)
+                for text in ("What is the capital of France?", "And of Norway?")
+            ]
+            for api in ("chat", "responses")
+        ]
+        assert [reply.text for reply in said[0]] == [reply.text for reply in said[1]]
+        assert str(said[1][0].response_id).startswith("resp_")
+        assert said[1][0].usage["completion_tokens"] > 0
+    reply = session.ask("Name a river.", api="responses", schema=schema, history=False, **same)
+    assert isinstance(reply.data["name"], str)

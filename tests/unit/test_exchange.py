@@ -131,10 +131,12 @@ def test_what_the_notebook_says_makes_another_request(change: dict[str, Any]) ->
 
 def test_said_names_what_enters() -> None:
     """Every field of a request enters its fingerprint but the slot, the history before it and
-    the bytes of files and images, whose hashes stand in it.
+    the bytes of files and images, whose hashes stand in it; the protocol does where it is said.
     """
+    assert "api" not in Request().said
+    assert Request(api="responses").said["api"] == "responses"
     names = {item.name for item in dataclasses.fields(Request)}
-    assert names - set(SAID) == {"history", "occurrence", "upload", "attachments"}
+    assert names - set(SAID) == {"api", "history", "occurrence", "upload", "attachments"}
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ ROOMS = {
     "errors": "",
     "canonical": "errors",
     "asked": "",
-    "exchange": "asked canonical",
+    "exchange": "asked canonical fields",
     "answers": "errors",
     "schemas": "",
     "schemas.plain": "",
@@ -37,6 +37,8 @@ ROOMS = {
     "config": "errors",
     "keys": "errors",
     "failures": "errors",
+    "fields": "",
+    "wire_responses": "errors exchange failures schemas.forms wire",
     "wire": "errors exchange failures schemas.forms",
     "prices": "",
     "tracebacks": "",
@@ -101,7 +103,7 @@ ROOMS = {
     "calls": "exchange keys wire",
     "routes": "calls errors exchange wire",
     "client": "calls config connection errors exchange failures keys local routes schemas.forms "
-    "wire",
+    "wire wire_responses",
     "many": "",
     "redrawn": "dialogue exchange images.likeness",
     "replay": "client dialogue errors exchange failures redrawn",
@@ -384,6 +386,7 @@ LONG = {
     "sentiment": "two languages, each with its rules",
     "session": "what a person holds: every argument is explained",
     "turns": "the one way from a request to a reply",
+    "wire_responses": "the same of the other protocol",
     "wire": "bodies, whole answers and streams of one protocol",
 }
 """Rooms of more than 300 lines, and why."""
