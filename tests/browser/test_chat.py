@@ -283,3 +283,40 @@ def test_images(lab: Lab, page: Any, server: ScriptedServer) -> None:
     shows(panel, "images 3")
     assert panel.locator(".oai-asked img").count() == 3
     assert page.errors == []
+
+
+def test_in_notebook_7(lab: Lab, page: Any, server: ScriptedServer) -> None:
+    """The same panel in Notebook 7: asked, answered, inserted as a cell."""
+    put(lab, "seven.ipynb", "%load_ext openai_magics", "%panel chat")
+    page.goto(f"{lab.url}notebooks/seven.ipynb?token=test")
+    page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+    page.wait_for_timeout(1000)
+    page.errors.clear()  # those of Notebook 7 itself, before there is a panel
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_text("Run All Cells").first.click()
+    panel = page.locator(".oai").first
+    panel.wait_for(timeout=60_000)
+    write(panel, "In Notebook 7")
+    shows(panel, "You said: In Notebook 7")
+    panel.get_by_role("button", name="Insert as a cell").click()
+    page.get_by_text("%%ask --conversation chat").first.wait_for()
+    pictured(page, "chat-notebook-7")
+    assert page.errors == []
+
+
+def test_in_voila(lab: Lab, page: Any, server: ScriptedServer) -> None:
+    """The same panel behind Voilà, where there is no notebook to insert a cell into."""
+    (lab.root / "apart").mkdir()  # Voilà tells no name: the notebook is found by its content
+    put(lab, "apart/voila.ipynb", "%load_ext openai_magics", "%panel chat")
+    page.goto(f"{lab.url}voila/render/apart/voila.ipynb?token=test")
+    panel = page.locator(".oai").first
+    panel.wait_for(timeout=60_000)
+    panel.get_by_text("What is said here is kept in voila.dialogue.json").wait_for(timeout=60_000)
+    write(panel, "In Voilà")
+    shows(panel, "You said: In Voilà")
+    panel.get_by_role("button", name="Insert as a cell").click()
+    toast = panel.locator(".oai-toast")
+    toast.wait_for()
+    assert "copied" in toast.inner_text()
+    pictured(page, "chat-voila")
+    assert page.errors == []
