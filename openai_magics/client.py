@@ -43,6 +43,7 @@ from openai_magics.exchange import Reply, Request, Resolved, canonical_json, ima
 from openai_magics.keys import Secret, redact
 from openai_magics.routes import ROUTES
 from openai_magics.schemas import forms
+from openai_magics.sent_images import Parts, sent_images
 
 if TYPE_CHECKING:
     import openai
@@ -266,7 +267,7 @@ class Live:
                 "The request holds the API key (in the system instruction or a parameter).",
                 "Nothing was sent or recorded.",
             )
-        parts, kept = _images(request, target.model)
+        parts, kept = sent_images(request, target.model)
         resolved = Resolved(
             model=target.model if names_model else None,
             endpoint=target.endpoint,
@@ -445,31 +446,6 @@ class Live:
 
 _Name = tuple[str | None, float, bytes]
 """What tells kept clients apart: base_url, timeout and the key's SHA-256."""
-
-
-Parts = dict[bytes, Any]
-"""What goes over the wire for each image (see `wire.body`)."""
-
-
-def _images(request: Request, model: str | None) -> tuple[Parts, list[Any]]:
-    """Return what is sent of the images of a request, and what is kept of those of this turn.
-
-    Raises
-    ------
-    OptionError
-        One of them cannot be read.
-    """
-    if not request.attachments:
-        return {}, []
-    held = {canonical_json(item.said): item for item in request.attachments}
-    own = {canonical_json(part) for part in image_parts(request.messages)}
-    parts, kept = {}, []
-    for part in image_parts((*request.messages, *request.history)):
-        name = canonical_json(part)
-        if name not in parts:
-            parts[name], told = held[name].wired(model)
-            kept += [told] if name in own else []
-    return parts, kept
 
 
 def _understood(error: Exception, target: Target, key: Secret) -> ServiceError:

@@ -102,7 +102,8 @@ ROOMS = {
     "connection": "config errors keys local",
     "calls": "exchange keys wire",
     "routes": "calls errors exchange wire",
-    "client": "calls config connection errors exchange failures keys local routes schemas.forms "
+    "sent_images": "exchange",
+    "client": "sent_images calls config connection errors exchange failures keys local routes schemas.forms "
     "wire wire_responses",
     "many": "",
     "redrawn": "dialogue exchange images.likeness",
