@@ -29,6 +29,7 @@ NAMES = (
     "images",
     "describe",
     "train",
+    "panel",
 )
 PEERS = ROOT / "tests" / "artefacts" / "peers"
 RESULTS = ROOT / "tests" / "artefacts" / "benchmarks.json"
