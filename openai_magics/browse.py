@@ -147,8 +147,7 @@ class Browser:
 
     def choices(self) -> tuple[list[str], list[str], list[str]]:
         """Return the kinds, conversations and models there are, in the order they came."""
-        with self._mutex:
-            keys = list(self._keys)
+        keys = list(self._keys)  # at once, and without waiting for who reads the file
         kinds, conversations, models = (
             list(dict.fromkeys(key[place] for key in keys)) for place in range(3)
         )
