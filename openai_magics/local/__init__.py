@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from openai_magics.local.process import Engine, engine, installed, running, stop
+    from openai_magics.local.train.export import export
     from openai_magics.local.weights import MODEL, description, ensure, sees, wanted
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "description",
     "engine",
     "ensure",
+    "export",
     "installed",
     "is_tuned",
     "running",
@@ -44,6 +46,7 @@ HOMES = {
     "installed": "process",
     "running": "process",
     "stop": "process",
+    "export": "train.export",
     "MODEL": "weights",
     "description": "weights",
     "ensure": "weights",

@@ -30,6 +30,7 @@ NAMES = (
     "describe",
     "train",
     "panel",
+    "training",
 )
 PEERS = ROOT / "tests" / "artefacts" / "peers"
 RESULTS = ROOT / "tests" / "artefacts" / "benchmarks.json"

@@ -97,6 +97,10 @@ ROOMS = {
     "local.train.data": "local.jobs.check local.train.runner local.train.text",
     "local.train.lora": "local.train.data local.train.loading local.train.adapter "
     "local.train.plan local.train.runner local.train.spread local.train.text local.train.verify",
+    "local.train.merge": "local.jobs.store local.train.adapter",
+    "local.train.card": "",
+    "local.train.export": "errors local.jobs.files local.jobs.models local.jobs.store "
+    "local.train.card local.train.runner",
     "local.train.command": "local.jobs local.jobs.check local.jobs.job local.jobs.outcome "
     "local.train.child local.train.plan local.train.runner",
     "connection": "config errors keys local",
@@ -302,6 +306,8 @@ LATER = {
     "export": "export_notebook markdown",
     "local.server": "local.jobs.start local.jobs.store local.service.front",
     "local.train.child": "local.server",
+    "local.train.export": "local.train.merge",
+    "local.__main__": "local.train.export",
     "local.train.command": "local.train.lora local.train.spread",
     "local.train.verify": "local.train.text",
     "local.weights": "local.fetch",

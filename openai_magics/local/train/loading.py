@@ -65,7 +65,7 @@ def with_adapter(model: Any, plan: Plan) -> Any:
     import peft
     import torch
 
-    if sys.platform == "linux" and not torch.cuda.is_available():
+    if sys.platform == "linux" and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(len(os.sched_getaffinity(0)))
     torch.manual_seed(plan.seed)
     if plan.adapter is not None:
