@@ -133,7 +133,7 @@ def test_a_notebook_asks_it(served, trained, tmp_path):
     with loaded(tmp_path, environment(tmp_path, **more)) as kernel:
         shown = kernel.ok(f"%%ask -m {trained.fine_tuned_model} --max-tokens 30\n{QUESTION}")
         assert shown.text.startswith("Ahoy!")
-        assert trained.fine_tuned_model in str(shown.of("display_data"))
+        assert f"Answered on this machine by {trained.fine_tuned_model}." in str(shown.outputs)
         kernel.ok("models = get_ipython().run_line_magic('models', '')")
         owners = "import openai_magics.session as s; f = s.get_session().list_models(fresh=True)"
         kernel.ok(owners)
