@@ -120,6 +120,12 @@ SETTINGS: Mapping[str, Setting] = {
         ),
         Setting("stream", _flag, default=True, purpose="whether answers are shown as they come"),
         Setting("fsync", _flag, default=True, purpose="whether every record is forced to the disk"),
+        Setting(
+            "log_prompts",
+            _flag,
+            default=False,
+            purpose="whether prompts and answers may stand in the log (DEBUG)",
+        ),
         Setting("retries", _count, 4, "how often a failure of the moment is tried again"),
         Setting("max_rounds", _count, 8, "how often a model may have tools called in one ask"),
         Setting("tool_timeout", _seconds, 60.0, "seconds that a call of a tool may take"),

@@ -31,6 +31,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
+from openai_magics import logs
 from openai_magics.disk import line_at, locked, opened, overwrite, stamp, sync_folder
 from openai_magics.errors import (
     DialogueDamaged,
@@ -199,6 +200,7 @@ class DialogueFile:
                 self._pending.extend(exchanges)
                 number = self._flush()
             self._force(number)
+        logs.recorded(exchanges)
 
     def close(self) -> None:
         """Leave the file; here nothing is to be done, for each record is on the disk."""

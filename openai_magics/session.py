@@ -11,7 +11,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openai_magics import branches, place, prices
+from openai_magics import branches, logs, place, prices
 from openai_magics.asked import split
 from openai_magics.client import Listener, Live
 from openai_magics.cloud.address import address
@@ -433,7 +433,7 @@ class Session(Settled, Listings, Describing, HasPanels, TrainingMethods):
             word = self.turns.run(Asking(request, mode=asking.mode)).text
         except MagicsError as error:
             # The answer itself has come and is recorded, whatever became of its judgement.
-            log.warning("The model did not judge the sentiment: %s", error)
+            log.warning("The model did not judge the sentiment: %s", logs.told(error))
             return None
         found = word.strip(" \n.*\"'").lower()
         return found if found in ("positive", "negative", "neutral") else None  # type: ignore[return-value]

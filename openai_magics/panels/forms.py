@@ -13,7 +13,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from openai_magics import render
+from openai_magics import logs, render
 from openai_magics.errors import Interrupted, KeyMissing, KeyRefused, MagicsError
 from openai_magics.panels.base import Panel
 from openai_magics.panels.worker import Job
@@ -191,7 +191,7 @@ def problem_of(error: BaseException) -> str:
         return "Stopped."
     if isinstance(error, (MagicsError, Interrupted)):
         return str(error)
-    log.error("A panel's work failed.", exc_info=error)
+    log.error("A panel's work failed: %s", logs.told(error))
     return f"{type(error).__name__}: {error}"
 
 

@@ -19,7 +19,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from openai_magics import cells
+from openai_magics import cells, logs
 
 __all__ = ["Job", "Worker"]
 
@@ -153,8 +153,8 @@ def _hand_on(
         if then is not None:
             then(result, error)
         elif error is not None:
-            log.error("A panel's work failed: %s", error)
-    except Exception:
-        log.exception("A panel failed to show what became of its work.")
+            log.error("A panel's work failed: %s", logs.told(error))
+    except Exception as problem:  # noqa: BLE001 - a thread has nobody to raise it to
+        log.error("A panel failed to show what became of its work: %s", logs.told(problem))  # noqa: TRY400
     finally:
         job.done.set()

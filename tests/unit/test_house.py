@@ -46,7 +46,8 @@ ROOMS = {
     # the dialogue file
     "disk": "errors interrupts",
     "scan": "errors",
-    "dialogue": "disk errors exchange interrupts scan",
+    "logs": "",
+    "dialogue": "logs disk errors exchange interrupts scan",
     "entries": "errors exchange scan",
     "salvage": "entries errors scan",
     "union": "entries",
@@ -133,7 +134,7 @@ ROOMS = {
     "estimate": "connection errors exchange local prices",
     "settled": "client config errors keys",
     "listings": "exchange frames turns",
-    "session": "cloud.address place asked branches settled client config conversation describing dialogue errors exchange keys "
+    "session": "logs cloud.address place asked branches settled client config conversation describing dialogue errors exchange keys "
     "listings panels prices schemas.shape tools.toolbox training.methods turns views",
     # training
     "training": "",
@@ -270,9 +271,9 @@ ROOMS = {
     "panels.pending": "panels.growing panels.uploads panels.worker",
     "panels.turn_view": "chains errors exchange panels.highlight render",
     "panels.uploads": "errors",
-    "panels.worker": "cells",
+    "panels.worker": "cells logs",
     "panels.table": "render",
-    "panels.forms": "errors panels.base panels.worker render",
+    "panels.forms": "errors logs panels.base panels.worker render",
     "panels.thumbs": "errors exchange",
     "panels.drop": "",
     "panels.images": "cells describing errors panels.drop panels.forms panels.gallery panels.table",
@@ -295,6 +296,7 @@ ROOMS = {
 """A room → the rooms that it may import when it is imported."""
 
 LATER = {
+    "logs": "config errors",
     "__init__": "magics",
     "__main__": "merge repair",
     "ask_cells": "magics.options",
