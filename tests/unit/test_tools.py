@@ -403,14 +403,16 @@ def test_an_image_and_a_long_text() -> None:
 
 
 def test_toolbox() -> None:
-    """One function or several; two of one name, or tools as a parameter too, are errors."""
+    """One function or several; two of one name, or functions as a parameter too, are errors."""
     assert toolbox_of((), 1.0, {"tools": []}) is None
     assert list(box(google, odd).tools) == ["google", "odd"]
     assert toolbox_of(google, 1.0, {}) is not None  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="Two of the tools"):
         toolbox_of([google, functools.partial(google, 1)], 1.0, {})
     with pytest.raises(OptionError, match="given twice"):
-        toolbox_of([google], 1.0, {"tools": []})
+        toolbox_of([google], 1.0, {"tools": [tool_of(odd).said]})
+    built_in = {"tools": [{"type": "web_search"}]}  # of the Responses API, beside functions
+    assert toolbox_of([google], 1.0, built_in) is not None
 
 
 def test_beside_others() -> None:
