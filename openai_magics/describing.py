@@ -242,14 +242,17 @@ class Describing:
         from openai_magics.images.listed import items
 
         every, total = items(images, detail, fetch=fetch)
-        made: list[Described] = []
-        failed = 0
-        for row in self.describing_all(every, prompt, options, parameters, concurrency):
-            made.append(row)
-            failed += row.error is not None
-            if on_progress is not None:
-                on_progress(len(made), total, failed)
-        return frames.descriptions_frame((row.source, row.reply, row.error) for row in made)
+        running = self.describing_all(every, prompt, options, parameters, concurrency)
+
+        def rows() -> Iterator[tuple[str, Reply | None, MagicsError | None]]:
+            failed = 0
+            for done, row in enumerate(running, 1):
+                failed += row.error is not None
+                if on_progress is not None:
+                    on_progress(done, total, failed)
+                yield row.source, row.reply, row.error
+
+        return frames.descriptions_frame(rows())
 
     async def adescribe_images(self, *given: Any, **named: Any) -> pd.DataFrame:
         """Describe many images without blocking the event loop; otherwise as `describe_images`."""

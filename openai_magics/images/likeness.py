@@ -14,6 +14,7 @@ content, too, as `openai_magics.images.drawn` tells it, and without it says no.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from math import cos, pi
@@ -37,13 +38,24 @@ def phash(picture: Image) -> str:
     from PIL.Image import Resampling
 
     grey = picture.convert("L").resize((SIDE, SIDE), Resampling.BOX).tobytes()
-    across = [_low(grey[row : row + SIDE]) for row in range(0, SIDE * SIDE, SIDE)]
-    downwards = [_low(column) for column in zip(*across, strict=True)]
     # Rounded: an even picture has noise of 1e-12 where it should have zeros.
-    terms = [round(term) for row in zip(*downwards, strict=True) for term in row]
+    terms = [round(term) for term in _lowest(grey)]
     median = sorted(terms[1:])[(len(terms) - 1) // 2]
     bits = "".join("1" if term > median else "0" for term in terms)
     return f"{int(bits, 2):016x}"
+
+
+def _lowest(grey: bytes) -> list[float]:
+    """Return the 8 x 8 lowest terms of the transform of 32 x 32 greys, row by row."""
+    if (numpy := sys.modules.get("numpy")) is not None:  # not imported for this: ten times as fast
+        waves = numpy.array(_waves())
+        waves = numpy.hstack([waves, waves[:, ::-1] * numpy.array([[1], [-1]] * HALF)[:KEPT]])
+        square = numpy.frombuffer(grey, numpy.uint8).reshape(SIDE, SIDE).astype(float)
+        terms: list[float] = (waves @ square @ waves.T).ravel().tolist()
+        return terms
+    across = [_low(grey[row : row + SIDE]) for row in range(0, SIDE * SIDE, SIDE)]
+    downwards = [_low(column) for column in zip(*across, strict=True)]
+    return [term for row in zip(*downwards, strict=True) for term in row]
 
 
 def _low(values: Sequence[float]) -> list[float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -200,3 +201,11 @@ def test_a_picture_of_one_pixel_has_a_hash() -> None:
     """And so has any other."""
     assert len(phash(Image.new("RGB", (1, 1)))) == 16
     assert len(phash(cornered(1000, 2))) == 16
+
+
+def test_with_numpy_or_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hash is the same whichever way it is computed."""
+    pictures = [photograph(90 + n, 70) for n in range(20)] + [drawing(90 + n, 70) for n in range(9)]
+    hashes = [phash(picture) for picture in pictures]
+    monkeypatch.delitem(sys.modules, "numpy")
+    assert [phash(picture) for picture in pictures] == hashes
