@@ -1,7 +1,7 @@
 """1,000 images of a folder described at once, against a server that answers after 50 ms.
 
 The floor is what that latency sets: images / concurrency x latency. The memory is the peak of the
-process above what it had with the first 100 images, so what is kept for each image shows.
+process above what it had with the first 500 images, so what is kept for each image shows.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tests.benchmarks.figures import Figure, Given, ratio
 from tests.benchmarks.kernels import ROOT
 from tests.scripted import process
 
-IMAGES, FEW, CONCURRENCY, LATENCY = 1000, 100, 32, 0.05
+IMAGES, FEW, CONCURRENCY, LATENCY = 1000, 500, 32, 0.05
 SIZE = 160, 120
 ROUNDS = 3
 CHILD = """
