@@ -68,6 +68,11 @@ def shown(lab: Lab, page: Any, name: str, *sources: str) -> Any:
 def pictured(page: Any, panel: Any, name: str, height: int = 1500) -> None:
     """Take pictures of a panel in both themes and narrow; the README has the panels themselves."""
     ARTEFACTS.mkdir(exist_ok=True)
+    # The folders of the machine that takes the picture are nobody's business.
+    panel.evaluate(
+        "panel => panel.querySelectorAll('.oai-facts td').forEach((cell) => {"
+        " cell.textContent = cell.textContent.replace(/\\/\\S+\\/(?=\\S+\\.dialogue)/, '~/'); })"
+    )
     for theme, suffix, width in ((DARK, "-dark", 1100), (LIGHT, "-narrow", 560), (LIGHT, "", 1100)):
         page.set_viewport_size({"width": width, "height": height})
         page.evaluate(
