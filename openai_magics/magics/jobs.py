@@ -41,6 +41,7 @@ class JobsMagics(Family):
     @argument("action", nargs="?", default="list", choices=ACTIONS, help="what to do")
     @argument("job", nargs="?", help="the job, or its tuned model (default: the last one started)")
     @argument("--every", type=float, metavar="SECONDS", help="for `watch`: how often to look")
+    @argument("--base-url", metavar="URL", help="whose jobs are listed; `local` is this machine")
     @argument("--fresh", action="store_true", help="ask anew, whatever is recorded")
     @argument("--mode", choices=MODES, help="replay, live or auto")
     @argument("-o", "--out", metavar="NAME", help="the variable that gets what is shown")
@@ -84,7 +85,7 @@ class JobsMagics(Family):
         if typed.action == "list":
             if typed.job is not None:
                 raise OptionError(f"%jobs: {typed.job!r} is too much.", "%jobs show JOB")
-            return training.jobs(**how)
+            return training.jobs(base_url=typed.base_url, **how)
         state = training.state(typed.job, **how)
         if typed.action == "events":
             return jobs.events_frame(state.events)

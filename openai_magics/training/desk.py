@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from openai_magics.calls import Listener
 from openai_magics.client import Live
 from openai_magics.config import Settings
-from openai_magics.connection import choose
+from openai_magics.connection import LOCAL, choose
 from openai_magics.errors import ModelNotFound, NotConnected, OptionError, SettingError, nearest
 from openai_magics.exchange import Reply, Request
 from openai_magics.pages import Pages
@@ -62,7 +62,9 @@ class Desk(Data):
                 found.add(str(item.reply.payload.get("id")))
         return found
 
-    def jobs(self, *, fresh: bool = False, mode: str | None = None) -> pd.DataFrame:
+    def jobs(
+        self, *, base_url: str | None = None, fresh: bool = False, mode: str | None = None
+    ) -> pd.DataFrame:
         """Return the jobs of the endpoint, newest first (`jobs.jobs_frame`).
 
         A recorded listing is shown again when every job in it has ended and it knows the jobs
@@ -78,7 +80,8 @@ class Desk(Data):
             held = {str(job.get("id")) for job in payload["data"]}
             return all(map(jobs.ended, payload["data"])) and held.issuperset(self._started)
 
-        request = self._about("jobs")
+        endpoint = self.settings.check("base_url", base_url, "base_url")
+        request = Request(kind="jobs", endpoint=endpoint or self.settings.said("base_url"))
         asking = Asking(
             request,
             fresh=fresh,
@@ -182,8 +185,16 @@ class Desk(Data):
                     return str(job["id"])
         return name
 
-    def _about(self, kind: str, **parameters: Any) -> Request:
-        return Request(kind=kind, endpoint=self.settings.said("base_url"), parameters=parameters)
+    def _endpoint_of(self, name: str) -> str | None:
+        """Return the endpoint that the notebook named when it started a job, if it named one."""
+        for item in self.dialogue:
+            payload = item.reply.payload if item.reply else None
+            if item.request.kind == "train" and isinstance(payload, dict):
+                if payload.get("id") != name:
+                    continue
+                own = item.request.endpoint
+                return LOCAL if own is None and item.request.model == LOCAL else own
+        return None
 
     def _run(
         self,
@@ -196,7 +207,8 @@ class Desk(Data):
         fresh: bool = False,
         mode: str | None = None,
     ) -> Reply:
-        request = self._about(kind, job=name)
+        endpoint = self._endpoint_of(name) or self.settings.said("base_url")
+        request = Request(kind=kind, endpoint=endpoint, parameters={"job": name})
         asking = Asking(
             request,
             fresh=fresh,

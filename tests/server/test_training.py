@@ -291,6 +291,20 @@ def test_a_job_that_has_not_ended_is_asked_anew(scripted: ScriptedServer) -> Non
     assert tuning(scripted).job(name)["status"] == "running"
 
 
+def test_a_job_is_looked_for_where_it_was_started(scripted: ScriptedServer) -> None:
+    """What the notebook named for the job alone is asked again, also in another kernel."""
+    held = session(None)
+    held.settings.profile["model"] = "gpt-4o-mini"
+    with ScriptedServer() as other:
+        held.settings.profile["base_url"] = other.base_url
+        name = held.training.start(ROWS, JobOptions(base_url=scripted.base_url)).id
+        assert held.training.watch(every=0.0).job["status"] == "succeeded"
+        assert list(held.training.jobs(base_url=scripted.base_url)["id"]) == [name]
+        assert list(held.list_jobs()["id"]) == []
+        assert other.training.jobs == {}
+    assert Session(mode="replay").training.watch(name).job["id"] == name
+
+
 def test_list_jobs(scripted: ScriptedServer) -> None:
     """Newest first, with the description kept here; a listing is replayed once all have ended."""
     held = tuning(scripted)
