@@ -308,9 +308,9 @@ class Exchange:
     moment, an answer cut off). ``error`` is ``{"type", "problem", "remedy", "status",
     "code"}``. ``template`` is the prompt as it was typed, where placeholders were filled in
     it: the request holds what they became. ``assistant`` is whose set-up the request has
-    (``name, id, version``); the field is written where there is one. ``created`` is UTC in
-    ISO 8601, ``duration`` seconds. ``extra`` keeps fields of a newer version of the format,
-    in the shape of the record.
+    (``name, id, version``), ``made_in`` is ``"panel"`` where no cell asked; both are written
+    where there is something to say. ``created`` is UTC in ISO 8601, ``duration`` seconds.
+    ``extra`` keeps fields of a newer version of the format, in the shape of the record.
     """
 
     request: Request
@@ -323,6 +323,7 @@ class Exchange:
     format: str | None = None
     template: str | None = None
     assistant: Mapping[str, str] | None = None
+    made_in: str | None = None
     created: str = ""
     duration: float | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -396,6 +397,8 @@ class Exchange:
         }
         if self.assistant is not None:
             record["assistant"] = dict(self.assistant)
+        if self.made_in is not None:
+            record["made_in"] = self.made_in
         return merged(record, self.extra)
 
     @classmethod
@@ -446,6 +449,7 @@ class Exchange:
             format=record.get("format"),
             template=record.get("template"),
             assistant=record.get("assistant"),
+            made_in=record.get("made_in"),
             created=record.get("created") or "",
             duration=record.get("duration"),
             extra=unknown(record, RECORD),
@@ -473,5 +477,10 @@ def _plain(value: Resolved) -> dict[str, Any]:
 
 
 RECORD = Exchange(
-    Request(api=""), Reply(items=({},)), resolved=Resolved(images=({},)), template="", assistant={}
+    Request(api=""),
+    Reply(items=({},)),
+    resolved=Resolved(images=({},)),
+    template="",
+    assistant={},
+    made_in="",
 ).to_record()

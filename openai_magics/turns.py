@@ -490,6 +490,7 @@ class _Recorder:
             template=self._asking.template,
             assistant=self._asking.assistant.identity if self._asking.assistant else None,
             cell=self._cell,
+            made_in="panel" if cells.apart() else None,
             created=self._created.isoformat(timespec="milliseconds"),
             duration=round(time.perf_counter() - self._begun, 3),
         )

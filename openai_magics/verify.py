@@ -11,7 +11,8 @@ nothing is written) and compares outputs as JSON, execution counts aside. What i
 ``edited``      an output shows another text than its record
 ``differs``     an output is not what the run gave
 ``failed``      a cell fails in replay that did not fail before
-``orphan``      a record that no cell asks for any longer (see `repair.drop`)
+``orphan``      a record that no cell asks for any longer (see `repair.drop`); what was asked
+                in a panel is none
 ``answers``     a slot has several answers (two branches, or asked anew); the last one counts
 """
 
@@ -253,7 +254,9 @@ def _failure(error: Mapping[str, Any], number: int) -> Finding:
 def _orphans(exchanges: list[Exchange], used: set[str]) -> Iterator[Finding]:
     alive = {(item.fingerprint, item.occurrence) for item in exchanges if item.id in used}
     for item in exchanges:
-        if item.occurrence is not None and (item.fingerprint, item.occurrence) not in alive:
+        if item.made_in is not None or item.occurrence is None:
+            continue  # no cell asked in a panel either, and the panel shows it again
+        if (item.fingerprint, item.occurrence) not in alive:
             said = " ".join(str(m.get("content")) for m in item.request.messages)[:60]
             yield Finding(
                 "orphan",

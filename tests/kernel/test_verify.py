@@ -14,6 +14,7 @@ from nbclient import NotebookClient
 
 from openai_magics import Session
 from openai_magics.errors import NotebookNotFound
+from openai_magics.panels.worker import Worker
 from openai_magics.verify import Report, verify
 from tests.scripted import ScriptedServer
 
@@ -208,3 +209,27 @@ def test_prune_removes_what_no_cell_asks_for(story: Path) -> None:
     assert (report.records, report.findings) == (1, ())
     backups = [item for item in story.parent.iterdir() if ".before-" in item.name]
     assert len(backups) == 1
+
+
+def test_what_was_asked_in_a_panel_is_no_orphan(story: Path, scripted: ScriptedServer) -> None:
+    """No cell asks for it, but the panel shows it again: neither named nor removed by prune."""
+    session = Session("gpt-5.4-mini", base_url=scripted.base_url, dialogue_log_path=file_of(story))
+    replies: list[str] = []
+    job = Worker().start(
+        lambda _: replies.append(session.ask("Said in a panel", conversation="chat").id)
+    )
+    assert job.wait(30)
+    (said,) = replies
+    report = verify(story)
+    assert report.ok
+    assert kinds(report) == []
+    run = subprocess.run(
+        [sys.executable, "-m", "openai_magics", "prune", str(story)], capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    assert said in file_of(story).read_text("utf-8")
+
+
+def file_of(notebook: Path) -> Path:
+    """Return a notebook's dialogue file."""
+    return notebook.with_suffix(".dialogue.json")
