@@ -172,6 +172,8 @@ def browser() -> Iterator[Any]:
 def page(browser: Any) -> Iterator[Any]:
     """Give a fresh page that notes its errors, dialogs and requests to other hosts."""
     context = browser.new_context(viewport={"width": 1200, "height": 900})
+    # Playwright's own 30 s are short for the first page of a new environment on a busy machine.
+    context.set_default_timeout(PATIENCE * 1000)
     tab = context.new_page()
     tab.strangers, tab.dialogs, tab.errors = [], [], []
 
