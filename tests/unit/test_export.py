@@ -333,6 +333,18 @@ def test_csv_of_the_frame_is_guarded_as_well() -> None:
     assert frame["assistant"][0] == "\\ud800"
 
 
+def test_csv_keeps_quotes_line_breaks_and_every_script() -> None:
+    """What is read back is what was said."""
+    talk = Talk()
+    texts = ["say \"hi\", or 'ho'", "one\ntwo\n\nthree", "a;b,c\td", "Größe 日本語 🙂 שלום", 'end"']
+    for text in texts:
+        talk.said(text, text, conversation=None)
+    source = talk.dialogue.to_csv("all.csv").read_text("utf-8")
+    rows = list(csv.DictReader(io.StringIO(source, newline="")))
+    assert [row["user"] for row in rows] == texts
+    assert [row["assistant"] for row in rows] == texts
+
+
 def test_csv_of_all_that_is_recorded_has_every_record() -> None:
     """With ``current=False`` superseded answers and failures are rows, in the order of the file."""
     talk = Talk()
