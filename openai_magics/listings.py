@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from openai_magics import frames
 from openai_magics.exchange import Request
 from openai_magics.turns import Asking
+from openai_magics.twins import twin
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,6 +102,8 @@ class Listings:
         elif self._desk is not None:
             self._desk.current = None
         return self.assistant
+
+    aset_assistant = twin(set_assistant)
 
     @property
     def assistants(self) -> Desk:

@@ -29,6 +29,7 @@ from openai_magics.settled import Settled
 from openai_magics.tools.toolbox import beside, toolbox_of
 from openai_magics.training.methods import TrainingMethods
 from openai_magics.turns import Asking, Turns
+from openai_magics.twins import twin
 from openai_magics.views import Dialogue
 
 if TYPE_CHECKING:
@@ -343,6 +344,8 @@ class Session(Settled, Listings, Describing, HasPanels, TrainingMethods):
         said = self.settings.said
         own = Asking(Request(model=said("model"), endpoint=said("base_url")))
         return self._sentiment(text, self.settings.get("sentiment"), own)
+
+    adetermine_sentiment = twin(determine_sentiment)
 
     def _sentiment(self, text: str, judge: str, asking: Asking) -> Sentiment | None:
         if judge == "model":

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openai_magics import export as exporting
-from openai_magics import frames
+from openai_magics import frames, overview
 from openai_magics.chains import Records
 from openai_magics.dialogue import DialogueFile
 from openai_magics.errors import DialogueUnwritable, OptionError
@@ -65,13 +65,18 @@ class Dialogue:
     def __repr__(self) -> str:
         return f"<Dialogue {str(self.path)!r}, {len(self)} records>"
 
+    def __str__(self) -> str:
+        return overview.text(self._file(), self._ids())
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:  # noqa: ARG002
+        return overview.bundle(self._file(), self._ids())
+
+    def _ids(self) -> list[str]:
+        return self._turns.said() if self._turns is not None else []
+
     def exchanges(self, *, whole: bool = False) -> list[Exchange]:
         """Return what this run has said, in the order of its cells; with *whole* all of the file."""
-        said = self._turns.said() if self._turns is not None else []
-        if whole or not said:
-            return list(self)
-        by_id = {item.id: item for item in self}
-        return [by_id[identity] for identity in said if identity in by_id]
+        return list(self) if whole or not (ids := self._ids()) else overview.picked(self, ids)
 
     def to_frame(self, *, whole: bool = False) -> pd.DataFrame:
         """Return one row an exchange (see `openai_magics.frames.dialogue_frame`)."""

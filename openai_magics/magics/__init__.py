@@ -32,7 +32,7 @@ def _cell_ran(result: ExecutionResult) -> None:
 def load(shell: InteractiveShell) -> None:
     """Register the magics, their settings and completions in *shell*."""
     from openai_magics import warm
-    from openai_magics.magics import complete, questions
+    from openai_magics.magics import complete, displayed, questions
 
     for name, (_, _, kinds) in FAMILIES.items():
         for kind in kinds:
@@ -41,16 +41,18 @@ def load(shell: InteractiveShell) -> None:
     shell.events.register("post_run_cell", _cell_ran)
     complete.install(shell)
     questions.install(shell)
+    displayed.install(shell)
     warm.import_soon(os.environ)
 
 
 def unload(shell: InteractiveShell) -> None:
     """Take out what `load` put in."""
-    from openai_magics.magics import complete, questions
+    from openai_magics.magics import complete, displayed, questions
 
     shell.events.unregister("post_run_cell", _cell_ran)
     complete.remove(shell)
     questions.remove(shell)
+    displayed.remove(shell)
     configurable.remove(shell)
     for name, (_, kind, places) in FAMILIES.items():
         for place in places:

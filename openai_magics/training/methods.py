@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from openai_magics.twins import twin
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -180,6 +182,8 @@ class TrainingMethods:
         )
         return self.training.start(data, options, fresh=fresh, mode=mode).id
 
+    atrain = twin(train)
+
     def save_job_id(
         self, job_id: str, description: str, filename: str | Path = "job_ids.json"
     ) -> None:
@@ -206,6 +210,8 @@ class TrainingMethods:
         """
         return self.training.jobs(fresh=fresh, mode=mode)
 
+    alist_jobs = twin(list_jobs)
+
     def job(
         self, job_id: str | None = None, *, fresh: bool = False, mode: str | None = None
     ) -> dict[str, Any]:
@@ -220,3 +226,5 @@ class TrainingMethods:
         """
         found: dict[str, Any] = self.training.job(job_id, fresh=fresh, mode=mode)
         return found
+
+    ajob = twin(job)

@@ -130,11 +130,12 @@ ROOMS = {
     "turns": "branches cells client config conversation dialogue errors exchange failures interrupts "
     "lineage replay rounds.play rounds.script tools.toolbox",
     "sentiment": "",
+    "twins": "",
     "describing": "client config errors exchange frames many turns",
     "estimate": "connection errors exchange local prices",
     "settled": "client config errors keys",
-    "listings": "exchange frames turns",
-    "session": "logs cloud.address place asked branches settled client config conversation describing dialogue errors exchange keys "
+    "listings": "exchange frames turns twins",
+    "session": "twins logs cloud.address place asked branches settled client config conversation describing dialogue errors exchange keys "
     "listings panels prices schemas.shape tools.toolbox training.methods turns views",
     # training
     "training": "",
@@ -162,7 +163,7 @@ ROOMS = {
     "training.follow": "calls errors exchange failures pages replay training.jobs",
     "training.submit": "calls errors exchange failures pages replay training.material",
     "training.lineage": "exchange training.submit",
-    "training.methods": "",
+    "training.methods": "twins",
     "training.data": "client config connection errors training.check training.job "
     "training.material training.mend training.selection training.sources",
     "training.mend": "errors training.diagnose training.formats training.messages training.sources",
@@ -231,7 +232,8 @@ ROOMS = {
     "export_notebook": "ask_cells chains dialogue disk errors exchange render transcript",
     "sent": "exchange wire",
     "browse": "chains dialogue errors exchange frames sent",
-    "views": "chains dialogue errors exchange export frames lineage transcript",
+    "overview": "chains dialogue exchange export transcript",
+    "views": "overview chains dialogue errors exchange export frames lineage transcript",
     "status": "errors notebook render",
     "rerun": "errors",
     "verify": "dialogue errors exchange render rerun rounds.steps",
@@ -254,6 +256,7 @@ ROOMS = {
     "magics.named": "errors",
     "magics.options": "config errors",
     "magics.questions": "",
+    "magics.displayed": "",
     "magics.service": "cells config errors magics.base magics.configurable",
     "magics.show": "cells render",
     "magics.panel": "magics.base panels",
@@ -313,13 +316,14 @@ LATER = {
     "local.train.command": "local.train.lora local.train.spread",
     "local.train.verify": "local.train.text",
     "local.weights": "local.fetch",
-    "magics": "magics.complete magics.questions turns warm",
+    "magics": "magics.complete magics.displayed magics.questions turns warm",
     "magics.ask": "estimate images.named magics.named magics.show render tracebacks",
     "magics.base": "client keys magics.named magics.show prompts render session",
     "magics.complete": "assistants.roster config images.places local magics.assistant_options values",
     "magics.describe": "describing estimate frames images.listed images.named images.shown magics.show "
     "render",
     "magics.dialogue": "export",
+    "magics.displayed": "render",
     "magics.jobs": "calls training training.jobs training.shown",
     "magics.options": "exchange",
     "magics.train": "calls render training training.job training.selection training.shown "

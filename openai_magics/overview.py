@@ -1,0 +1,52 @@
+"""What a dialogue shows of itself: its file's name, how much was said, and the transcript of this run."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+
+from openai_magics.chains import Records
+from openai_magics.dialogue import DialogueFile
+from openai_magics.exchange import Exchange
+from openai_magics.export import Wanted, transcript
+from openai_magics.transcript import Transcript, line
+
+__all__ = ["bundle", "picked", "text"]
+
+
+def picked(items: Iterable[Exchange], ids: Sequence[str]) -> list[Exchange]:
+    """Return those of some records that *ids* name, in the order of *ids*."""
+    by_id = {item.id: item for item in items} if ids else {}
+    return [by_id[identity] for identity in ids if identity in by_id]
+
+
+def text(file: DialogueFile, ids: Sequence[str]) -> str:
+    """Return the overview as plain text; *ids* are the records that this run has said."""
+    heading, read = _read(file, ids)
+    return heading if read is None else f"{heading}\n\n{read}"
+
+
+def bundle(file: DialogueFile, ids: Sequence[str]) -> dict[str, str]:
+    """Return the overview for a cell: as `text`, and as HTML in which nothing is active."""
+    heading, read = _read(file, ids)
+    shown = f"<div>{html.escape(heading)}</div>"
+    if read is None:
+        return {"text/plain": heading, "text/html": shown}
+    shown += read._repr_mimebundle_()["text/html"]
+    return {"text/plain": f"{heading}\n\n{read}", "text/html": shown}
+
+
+def _read(file: DialogueFile, ids: Sequence[str]) -> tuple[str, Transcript | None]:
+    said = picked(file, ids)
+    # The name without its folder, which is another one on another machine.
+    name = line(file.path.name)
+    if not said:
+        return f"{name}: {_many(len(file), 'record')}, none of them of this run", None
+    conversations = {item.conversation for item in said} - {None}
+    within = f" in {_many(len(conversations), 'conversation')}" if conversations else ""
+    heading = f"{name}: {_many(len(said), 'record')} of this run{within}"
+    return heading, transcript(Records(said), Wanted())
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
