@@ -32,6 +32,8 @@ __all__ = [
 
 ROUTE = "/chat/completions"
 LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+LENIENT = json.JSONDecoder(parse_constant=lambda _: None)
+"""Kept: to make one takes longer than to read a piece of an answer with it."""
 
 
 def body(
@@ -137,7 +139,7 @@ def object_of(content: bytes, content_type: str, what: str) -> dict[str, Any]:
 
 def _loads(content: bytes) -> Any:
     """Return JSON as Python values; what it does not know (NaN, infinity) as ``None``."""
-    return json.loads(content, parse_constant=lambda _: None)
+    return LENIENT.decode(content.decode(json.detect_encoding(content), "surrogatepass"))
 
 
 def _is_error(value: Mapping[str, Any]) -> bool:
