@@ -8,6 +8,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -326,8 +327,8 @@ class Session(Settled, Listings, Describing, HasPanels, TrainingMethods):
                 "The prompt is empty.", "Write what to ask after the magic or below it."
             )
         for name in parameters:
-            if near := difflib.get_close_matches(name, KEYWORDS, n=1, cutoff=0.85):
-                raise OptionError(f"There is no argument {name!r}.", f"Did you mean {near[0]!r}?")
+            if near := _keyword_like(name):
+                raise OptionError(f"There is no argument {name!r}.", f"Did you mean {near!r}?")
         if any(isinstance(piece, str) and self.live.holds_key(piece) for piece in texts):
             raise OptionError("The prompt holds the API key.", "Nothing was sent or recorded.")
 
@@ -457,6 +458,12 @@ def _content(message: str | Sequence[Any], images: Any) -> tuple[Any, tuple[Any,
     pieces = [message] if isinstance(message, str) else message
     given = not isinstance(images, (list, tuple)) or images
     return content([*pieces, *(attached(images) if given else ())])
+
+
+@lru_cache(maxsize=256)
+def _keyword_like(name: str) -> str | None:
+    """Return the keyword that the name of a parameter was meant to be, if it nearly is one."""
+    return next(iter(difflib.get_close_matches(name, KEYWORDS, n=1, cutoff=0.85)), None)
 
 
 def _spoken(asking: Asking, reply: Reply) -> bool:
