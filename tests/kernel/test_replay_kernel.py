@@ -40,6 +40,8 @@ asked = [session.aask(f"Number {n}", history=False) for n in range(4)]
     "models": "%models 5.",
     "frame": "%dialogue",
     "again": "%%ask\nWhat did I ask first?",
+    "reply": "_answer",
+    "dialogue": "print(get_session().dialogue)\nget_session().dialogue",
 }
 ANSWERS = [
     "The **rise** and *fall* of the sea.\n\n1. high\n2. low\n",
