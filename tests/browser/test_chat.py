@@ -176,6 +176,7 @@ def test_a_person_chats(lab: Lab, page: Any, server: ScriptedServer) -> None:
     pictured(page, "chat-narrow-dark")
     panel.get_by_role("button", name="Conversations").click()
     panel.locator(".oai-new").click()
+    panel.locator(".oai-markdown").first.wait_for(state="detached")
     write(panel, "Another one")
     shows(panel, "You said: Another one. (turn 1")
     assert page.errors == []

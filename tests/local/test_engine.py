@@ -50,9 +50,10 @@ def model():
 
 
 @pytest.fixture(autouse=True)
-def clean(model, monkeypatch):
-    """No engine is left over, before or after; the default model is the one in use."""
+def clean(model, monkeypatch, tmp_path):
+    """No engine is left over, before or after; the default model, and no tuned one, is in use."""
     monkeypatch.delenv("OPENAI_MAGICS_LOCAL_MODEL", raising=False)
+    monkeypatch.setenv("OPENAI_MAGICS_DATA", str(tmp_path / "data"))
     local.stop()
     yield
     local.stop()
