@@ -173,3 +173,26 @@ def test_an_export_stands_by_itself(client, served, trained, tmp_path):
             assert ask(merged, "merged") == ask(client, trained.fine_tuned_model)
     finally:
         child.stop()
+
+
+def test_a_wrong_conversion_is_noticed(served, trained, tmp_path, monkeypatch):
+    """Rows of the query and key matrices in the wrong order end in an error, not in a model."""
+    import shutil
+
+    import peft
+
+    from openai_magics.local.train import adapter, loading, verify
+    from openai_magics.local.train.runner import TrainingFailed
+
+    base = weights.ensure(model="")
+    model, tokenizer = loading.base(str(base), "cpu")
+    folder = served[2] / "jobs" / trained.id / "checkpoints" / "15"
+    model = peft.PeftModel.from_pretrained(model, str(folder))
+    prompts = [[{"role": "user", "content": question}] for question, _ in PAIRS[:4]]
+    wrong = tmp_path / "wrong"
+    shutil.copytree(folder, wrong)
+    monkeypatch.setattr(adapter, "_interleaved", lambda matrix, _: matrix)
+    adapter.Converter(base).convert(wrong)
+    with pytest.raises(TrainingFailed, match="does not answer in llama"):
+        verify.verified(model, tokenizer, base, wrong, prompts)
+    assert "with the adapter" in verify.verified(model, tokenizer, base, folder, prompts)
