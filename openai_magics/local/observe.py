@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 __all__ = ["MODEL", "SEEING", "observed"]
 
 MODEL = "local observation"
+SAID = (
+    "This is a local observation, not a description: no model looked at the image "
+    "(%describe? tells how one would)."
+)
 SEEING = (
     "A model that sees: set a key (%openai key), name a server that has one (OPENAI_BASE_URL), or "
     "give the engine on this machine a vision model (OPENAI_MAGICS_LOCAL_MODEL and "
@@ -82,9 +86,8 @@ def observed(request: Request) -> Reply:
         text, kept = _told(item)
         told.append(text)
         images.append(kept)
-    said = ["This is a local observation, not a description: no model looked at the image.", *told]
     resolved = Resolved(model=MODEL, endpoint="local", images=images)
-    text = "\n\n".join([*said, SEEING])
+    text = "\n\n".join([SAID, *told])
     return Reply(text=text, finish_reason="stop", model=MODEL, resolved=resolved)
 
 

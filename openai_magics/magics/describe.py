@@ -111,6 +111,12 @@ class DescribeMagics(Family):
         What is sent is encoded anew from the pixels at the size that the model uses, without
         EXIF (place, time, camera). To compare images, ask about them together:
         ``%%ask -i before.png -i after.png``.
+
+        Where no model sees, the answer is a local observation: size, colours, and with the extra
+        ``vision`` the text in the image. A model that sees: set a key (``%openai key``), name a
+        server that has one (``OPENAI_BASE_URL``), or give the engine on this machine a vision
+        model (``OPENAI_MAGICS_LOCAL_MODEL`` and ``OPENAI_MAGICS_LOCAL_MMPROJ``, two GGUF files,
+        by path or Hugging Face name).
         """
         name = "%describe" if cell is None else "%%describe"
         typed = self.typed(self.describe, name, line)

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from openai_magics import Session, render
 from openai_magics.errors import EngineError, ImageRefused
 from openai_magics.local import observe
+from openai_magics.magics.describe import DescribeMagics
 from tests.unit.pictures import encoded, photograph, saved
 
 
@@ -21,7 +22,7 @@ def asked(mode: str = "auto") -> Session:
 
 
 def test_it_says_what_it_is(tmp_path: Path) -> None:
-    """Size, mode and colours; that it is no description; how to get one. It replays as any."""
+    """Size, mode and colours; that it is no description; where to read how to get one. It replays."""
     flag = Image.new("RGB", (300, 200), "white")
     flag.paste((200, 20, 20), (0, 0, 100, 200))
     saved(tmp_path, "flag.png", flag)
@@ -30,7 +31,8 @@ def test_it_says_what_it_is(tmp_path: Path) -> None:
     assert "- Size: 300 x 200 pixels" in reply.text
     assert "- Mode: colour" in reply.text
     assert re.search(r"- Dominant colours: white 6\d%, red 3\d%", reply.text)
-    assert "OPENAI_MAGICS_LOCAL_MMPROJ" in reply.text
+    assert "(%describe? tells how one would)" in reply.text
+    assert "OPENAI_MAGICS_LOCAL_MMPROJ" in str(DescribeMagics.describe.__doc__)
     assert (reply.model, reply.resolved.endpoint) == (observe.MODEL, "local")
     again = asked("replay").describe_image("flag.png")
     assert (again.text, again.id, again.replayed) == (reply.text, reply.id, True)
