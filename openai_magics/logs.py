@@ -12,7 +12,8 @@ DEBUG      each record that is written: its kind, id, model and duration
 Never a key. Never prompts or answers, unless the setting ``log_prompts`` asks for them: an
 error may quote them, so of an error its kind is said, and where it was raised. There is no
 ``NullHandler``: warnings are for the person, and reach standard error where a program has
-set up no logging of its own.
+set up no logging of its own. Those of the cloud come whenever they come, so that in a
+notebook they do not go there (see `openai_magics.cloud.told`).
 """
 
 from __future__ import annotations

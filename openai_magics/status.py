@@ -58,7 +58,9 @@ def rows(session: Session) -> list[tuple[str, str]]:
         held = session.dialogue
         found.append(("dialogue", f"{held.path} ({len(held)} records)"))
         if (cloud := held.cloud) is not None:
-            found.append(("cloud", cloud))
+            from openai_magics.cloud.told import aside
+
+            found += [("cloud", line) for line in (cloud, *aside.taken())]
         if settings.get("dialogue") is None:
             found.append(("notebook", notebook.locate(explicit=settings.get("notebook")).how))
     except MagicsError as error:

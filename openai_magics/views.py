@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from openai_magics import export as exporting
 from openai_magics import frames, overview
 from openai_magics.chains import Records
 from openai_magics.dialogue import DialogueFile
-from openai_magics.errors import DialogueUnwritable, OptionError
+from openai_magics.errors import OptionError
 from openai_magics.exchange import Exchange
 from openai_magics.export import Exported, Wanted
 from openai_magics.lineage import Lineage
@@ -234,10 +233,11 @@ class Dialogue:
             It failed; the copy on this machine is whole.
         """
         from openai_magics.cloud import file
+        from openai_magics.cloud.told import aside
 
         held = file.sync_of(self._file())
         held.now()
-        return held.state
+        return "\n".join([held.state, *aside.taken()])
 
     @property
     def cloud(self) -> str | None:
@@ -250,7 +250,8 @@ class Dialogue:
 
         The dialogue file keeps what it holds. With *file* it is moved out of the way, to
         ``<file>.before-reset-<UTC time>``, and the run begins an empty one; renaming it back
-        undoes that.
+        undoes that. Where it is in the cloud, it is emptied there as well, and a copy is
+        kept beside it under that name.
 
         Returns
         -------
@@ -261,40 +262,25 @@ class Dialogue:
         ------
         OptionError
             There is no such conversation, or *file* with only one conversation.
-        DialogueUnwritable
-            The file cannot be moved.
+        DialogueError, CloudError
+            The file cannot be moved, or the one in the cloud not be written; nothing was
+            changed.
         """
         if file and conversation is not None:
             raise OptionError(
                 "The file holds all conversations, so it is reset as a whole.",
                 "Leave the conversation, or --file, out.",
             )
-        if file and self.cloud is not None:
-            raise OptionError(
-                "The dialogue is kept in the cloud: the file there would come back.",
-                "Give another dialogue_log_path to begin an empty one.",
-            )
         held = self._turns.conversations if self._turns is not None else {}
         if conversation is not None and conversation not in held:
             Records(self).check(conversation)
+        kept = None
+        if file:
+            from openai_magics.resetting import set_aside
+
+            kept = set_aside(self._file())
+        if kept is not None and self._turns is not None:
+            self._turns.forget()  # the slots of the file that is gone are free again
         for name in [conversation] if conversation is not None else list(held):
             held.pop(name, None)
-        return self._set_aside() if file else None
-
-    def _set_aside(self) -> Path | None:
-        path = self.path
-        if not path.exists():
-            return None
-        moment = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%f")
-        aside = path.with_name(f"{path.name}.before-reset-{moment}Z")
-        try:
-            path.rename(aside)
-        except OSError as error:
-            raise DialogueUnwritable(
-                path,
-                f"The dialogue file {path} cannot be moved: {error.strerror or error}.",
-                "Nothing was changed.",
-            ) from error
-        if self._turns is not None:
-            self._turns.forget()  # the slots of the file that is gone are free again
-        return aside
+        return kept

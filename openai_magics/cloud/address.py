@@ -39,6 +39,11 @@ class Address:
         return f"{self.protocol}://{ACCOUNT.sub('', rest)}"
 
     @property
+    def plain(self) -> str:
+        """The address without its query, which may hold a token that is for this file only."""
+        return self.url.partition("?")[0]
+
+    @property
     def name(self) -> str:
         """The file's name in its folder."""
         return self.shown.rpartition("/")[2]

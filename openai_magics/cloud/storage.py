@@ -102,6 +102,10 @@ class Storage:
                 return self.write(data, token)
             raise self._failed(error, "written") from error
 
+    def beside(self, address: Address) -> Storage:
+        """Return another file of the same storage."""
+        return Storage(address)
+
     def _make_folder(self, fs: Any) -> None:
         """Make the folder where the storage has some; a bucket is never made."""
         if self.address.protocol not in ("s3", "gs") and "/" in self._path.strip("/"):

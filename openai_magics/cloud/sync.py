@@ -2,15 +2,15 @@
 
 One daemon thread a file does the work some seconds after a record was appended; several
 kernels with one working copy take turns. What fails is said once and tried again, later each
-time. At exit a last try is made, for some seconds; what could not be brought to the cloud is
-brought there when the file is opened next.
+time (where and how: `openai_magics.cloud.told`). At exit a last try is made, for some
+seconds; what could not be brought to the cloud is said then, and brought there when the file
+is opened next.
 """
 
 from __future__ import annotations
 
 import concurrent.futures.thread  # noqa: F401 - registers its own end before ours is: see `_at_exit`
-import json
-import logging
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -19,15 +19,12 @@ from pathlib import Path
 from weakref import WeakSet
 
 from openai_magics.cloud.address import Address
-from openai_magics.cloud.storage import Changed, CloudError, Storage
-from openai_magics.cloud.uniting import United, unite
-from openai_magics.disk import locked
-from openai_magics.errors import DialogueError, MagicsError
-from openai_magics.repair import write_beside
+from openai_magics.cloud.pair import Pair
+from openai_magics.cloud.storage import CloudError, Storage
+from openai_magics.cloud.told import STANDING, aside, log
+from openai_magics.errors import MagicsError
 
 __all__ = ["Sync"]
-
-log = logging.getLogger("openai_magics")
 
 DELAY = 2.0
 """Seconds from a record to the cloud, so that several go together."""
@@ -57,7 +54,7 @@ class Sync:
 
     def __init__(self, address: Address, storage: Storage | None = None) -> None:
         self.address = address
-        self.storage = storage or Storage(address)
+        self.pair = Pair(address, storage or Storage(address))
         self.problem: MagicsError | None = None
         self.done: datetime | None = None
         self.waiting = False
@@ -76,11 +73,16 @@ class Sync:
     def state(self) -> str:
         """What is to be said of it, in a line."""
         if self.problem is not None:
-            return f"{self.problem.problem} The copy on this machine is whole; tried again later."
+            return f"{self.problem.problem} {self.kept}, tried again later (now: %dialogue sync)."
         if self.done is None:
-            return "not looked at in this run"
+            return f"no answer yet. {self.kept}" if self.waiting else "not looked at in this run"
         when = f"{self.done:%Y-%m-%d %H:%M:%S} UTC"
         return f"the same at {when}{', newer records are on their way' if self.waiting else ''}"
+
+    @property
+    def kept(self) -> str:
+        """Where what is not in the cloud is."""
+        return f"What is said is whole in {self.address.copy}"
 
     def soon(self) -> None:
         """Synchronise in some seconds; called after each record."""
@@ -96,6 +98,7 @@ class Sync:
                 self.address.shown,
                 patience,
                 self.address.copy,
+                extra=STANDING,
             )
 
     def now(self) -> None:
@@ -111,10 +114,7 @@ class Sync:
             try:
                 self._synchronise()
             except OSError as error:
-                problem = CloudError(
-                    f"The working copy {self.address.copy} cannot be written: {error}.",
-                    "See to its permissions, and to room on the disk.",
-                )
+                problem = self._unwritable(error)
                 self._failed(problem)
                 raise problem from error
             except MagicsError as problem:
@@ -182,6 +182,7 @@ class Sync:
                 "%s What is said is kept in %s and brought there later (%%dialogue sync tries now).",
                 str(problem).replace("\n", " "),
                 self.address.copy,
+                extra=STANDING,
             )
 
     def _succeeded(self) -> None:
@@ -191,72 +192,52 @@ class Sync:
             self._told = False
             log.info("%s and its copy here are the same again.", self.address.shown)
 
-    def _synchronise(self) -> None:
-        folder = self.address.folder
-        folder.mkdir(parents=True, exist_ok=True)
-        with (
-            (folder / "sync.lock").open("a+b") as held,
-            locked(held, self.address.copy, exclusive=True),
-        ):
-            for _ in range(TRIES):
-                if self._same():
-                    return
-        raise CloudError(f"{self.address.shown} is changed by others all the time.", "Try later.")
+    def begin_anew(self) -> Path | None:
+        """Leave an empty dialogue on both sides; return where what they held is kept here.
 
-    def _same(self) -> bool:
-        """Make both sides the same; return whether nobody else came in between."""
-        base = _read(self.address.base)
-        known = self._known() if base is not None else None
-        theirs, token = self.storage.read(known)
-        if theirs is None and token is not None:
-            theirs = base
-        try:
-            united = unite(self.address.copy, theirs, base)
-        except DialogueError as error:
-            raise CloudError(
-                f"{self.address.shown} and its copy here are not united: {error.problem}",
-                "Neither was changed. Mend the one that is damaged: python -m openai_magics repair",
-            ) from error
-        if not united.data:
-            return True
-        if united.data != theirs:
+        Both are first made the same. In the cloud a copy is written beside the file, under
+        the name of the one here: ``<file>.before-reset-<UTC time>``.
+
+        Returns
+        -------
+        Path or None
+            ``None`` where nothing was recorded yet.
+
+        Raises
+        ------
+        CloudError, DialogueError
+            It failed; nothing is lost, and nothing was emptied.
+        """
+        with self._mutex:
             try:
-                token = self.storage.write(united.data, token)
-            except Changed:
-                return False
-            if not self.storage.conditional:
-                stands, token = self.storage.read()
-                if stands != united.data:
-                    return False
-        self._keep(united.data, token)
-        self._tell(united)
-        return True
+                with self.pair.alone():
+                    for _ in range(TRIES):
+                        if not self.pair.same():
+                            continue
+                        if not self.address.copy.exists():
+                            return None
+                        if (kept := self.pair.emptied()) is not None:
+                            self._succeeded()
+                            return kept
+            except OSError as error:
+                raise self._unwritable(error) from error
+        raise self._contested()
 
-    def _tell(self, united: United) -> None:
-        merged = united.merged
-        if merged is not None and merged.contested:
-            log.warning("%s was changed by others too: %s.", self.address.shown, merged)
-        elif merged is not None:
-            log.info("%s was changed by others too: %s.", self.address.shown, merged)
+    def _unwritable(self, error: OSError) -> CloudError:
+        return CloudError(
+            f"The working copy {self.address.copy} cannot be written: {error}.",
+            "See to its permissions, and to room on the disk.",
+        )
 
-    def _keep(self, data: bytes, token: str | None) -> None:
-        """Keep what both sides hold now, then the token of that state."""
-        if _read(self.address.base) != data:
-            self.address.base.touch()
-            write_beside(self.address.base, [data]).replace(self.address.base)
-        text = json.dumps({"address": self.address.shown, "token": token})
-        self._token_file.write_text(text, "utf-8")
+    def _contested(self) -> CloudError:
+        return CloudError(f"{self.address.shown} is changed by others all the time.", "Try later.")
 
-    def _known(self) -> str | None:
-        try:
-            token = json.loads(self._token_file.read_text("utf-8")).get("token")
-        except (OSError, ValueError, AttributeError):
-            return None
-        return token if isinstance(token, str) else None
-
-    @property
-    def _token_file(self) -> Path:
-        return self.address.folder / "synced.json"
+    def _synchronise(self) -> None:
+        with self.pair.alone():
+            for _ in range(TRIES):
+                if self.pair.same():
+                    return
+        raise self._contested()
 
 
 _running: WeakSet[Sync] = WeakSet()
@@ -283,12 +264,14 @@ def _at_exit() -> None:
 
 def _end_all() -> None:
     end = time.monotonic() + AT_EXIT
+    left = aside.taken()
     for sync in list(_running):
         sync.end(max(0.1, end - time.monotonic()))
-
-
-def _read(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
+        if sync.waiting and (aside.held_back or sync.problem is None):
+            why = f"{sync.problem.problem} " if sync.problem else ""
+            left.append(
+                f"{why}What was said last is not in {sync.address.shown}, but in "
+                f"{sync.address.copy}; opened again, it is brought there."
+            )
+    for line in left:
+        sys.stderr.write(f"openai_magics: {line}\n")

@@ -127,7 +127,13 @@ def _reset(dialogue: Dialogue, typed: argparse.Namespace) -> None:
         if typed.conversation is not None
         else "All conversations are"
     )
-    if moved is not None:
+    if moved is not None and dialogue.cloud is not None:
+        _say(
+            f"The dialogue is empty now, here and in the cloud. What it held is kept in both "
+            f"places as {moved.name}. To undo it: rename {moved} back to {dialogue.path.name}, "
+            "then restart the kernel."
+        )
+    elif moved is not None:
         _say(
             f"The dialogue file is now {moved.name}, and the next answer begins a new one. "
             f"To undo it: rename it back to {dialogue.path.name}, then restart the kernel."

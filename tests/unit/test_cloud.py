@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from openai_magics import Session
+from openai_magics import Session, cells
 from openai_magics.cloud import sync as syncing
+from openai_magics.cloud import told
 from openai_magics.cloud.address import Address, address
 from openai_magics.cloud.file import opened
 from openai_magics.cloud.storage import Changed, CloudError
@@ -55,6 +59,9 @@ class Shelf:
             return None, known
         self.reads += 1
         return self.data, str(self.state)
+
+    def beside(self, _: Address) -> Shelf:
+        return Shelf()
 
     def write(self, data: bytes, token: str | None) -> str | None:
         if self.fails:
@@ -361,6 +368,41 @@ def test_at_the_end_of_the_process(shelf: Shelf, monkeypatch: pytest.MonkeyPatch
     assert shelf.data == file.path.read_bytes()
 
 
+def test_said_once_in_a_script(tmp_path: Path) -> None:
+    """On standard error, while it runs and not again at its end; its own output is untouched."""
+    code = (
+        "from openai_magics import Session\n"
+        "from tests.unit.making import exchange\n"
+        "held = Session(dialogue_log_path='nosuchcloud://bucket/a.dialogue.json')\n"
+        "for text in 'abc':\n"
+        "    held._dialogue_file().append(exchange(text))\n"
+        "print(len(held.dialogue))\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "3\n"
+    assert run.stderr.count("nosuchcloud://bucket") == 1
+    assert "What is said is kept in" in run.stderr
+
+
+def test_said_at_the_end_of_a_kernel(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What no cell was shown: that the records of this run are here, and not in the cloud."""
+    monkeypatch.setattr(told, "aside", made := told.Aside())
+    monkeypatch.setattr(syncing, "aside", made)
+    monkeypatch.setattr(told.log, "handlers", [made])
+    monkeypatch.setattr(cells, "current_shell", lambda: SimpleNamespace(kernel=object()))
+    file = opened_over(shelf, monkeypatch)
+    shelf.fails = CloudError("memory://talks cannot be read: it is off.")
+    file.append(exchange("a"))
+    wait(lambda: file.sync.problem is not None)
+    assert capsys.readouterr().err == ""
+    syncing._end_all()
+    said = capsys.readouterr().err
+    assert said.count("it is off") == 1
+    assert str(file.path) in said
+
+
 def test_a_replay_does_not_look(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is a copy; without one it is fetched."""
     shelf.put(b"")
@@ -405,8 +447,65 @@ def test_a_session_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "another machine"))
     other = Session(dialogue_log_path=URL)
     assert [item.reply.text for item in other.dialogue if item.reply] == ["The sea's breath."]
-    with pytest.raises(OptionError, match="would come back"):
-        other.dialogue.reset(file=True)
+
+
+def test_reset_in_the_cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both sides are empty then, both keep what they held, and another copy does not bring it back."""
+    store = pytest.importorskip("fsspec").filesystem("memory").store
+    store.clear()
+    held = Session(dialogue_log_path=URL, mode="replay")
+    assert held.dialogue.reset(file=True) is None
+    held._dialogue_file().append(exchange("a"), exchange("b"))
+    held.dialogue.sync()
+    whole = held.dialogue.path.read_bytes()
+    here = tmp_path / "no-data"
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "another machine"))
+    other = Session(dialogue_log_path=URL)
+    assert len(other.dialogue) == 2
+    monkeypatch.setenv("XDG_DATA_HOME", str(here))
+    kept = held.dialogue.reset(file=True)
+    assert kept is not None
+    assert kept.read_bytes() == whole
+    assert len(held.dialogue) == 0
+    there = {name.rpartition("/")[2]: file.getvalue() for name, file in store.items()}
+    assert there[kept.name] == whole
+    assert there["a.dialogue.json"] == held.dialogue.path.read_bytes()
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "another machine"))
+    other._dialogue_file().append(exchange("c", "New."))
+    other.dialogue.sync()
+    monkeypatch.setenv("XDG_DATA_HOME", str(here))
+    held.dialogue.sync()
+    assert texts(held.dialogue.path) == ["New."]
+    kept.replace(held.dialogue.path)  # as it says, to undo it
+    held.dialogue.sync()
+    assert store["/talks/a.dialogue.json"].getvalue() == whole
+
+
+def test_reset_while_others_write(shelf: Shelf, tmp_path: Path) -> None:
+    """What another one wrote meanwhile is in the copy that is kept, too."""
+    sync = synced(shelf)
+    sync.address.folder.mkdir(parents=True)
+    DialogueFile(sync.address.copy, fsync=False).append(exchange("mine", "Of mine."))
+    sync.now()
+    shelf.others = [cloud(tmp_path, "mine", "theirs")]
+    kept = sync.begin_anew()
+    assert kept is not None
+    assert sorted(texts(kept)) == ["Of mine.", "Of theirs."]
+    assert texts(sync.address.copy) == []
+    assert shelf.data == sync.address.copy.read_bytes()
+    assert sync.problem is None
+
+
+def test_no_reset_while_the_cloud_is_away(shelf: Shelf) -> None:
+    """It is an error, and nothing is emptied: the file there would come back."""
+    sync = synced(shelf)
+    sync.address.folder.mkdir(parents=True)
+    DialogueFile(sync.address.copy, fsync=False).append(exchange("a"))
+    shelf.fails = CloudError("It is off.")
+    with pytest.raises(CloudError, match="off"):
+        sync.begin_anew()
+    assert len(texts(sync.address.copy)) == 1
+    assert [item.name for item in sync.address.folder.glob("*before-reset*")] == []
 
 
 def test_another_file_while_it_is_held(tmp_path: Path) -> None:

@@ -190,8 +190,11 @@ ROOMS = {
     "cloud.address": "errors",
     "cloud.storage": "cloud.address errors",
     "cloud.uniting": "disk merge repair",
-    "cloud.sync": "cloud.address cloud.storage cloud.uniting disk errors repair",
+    "cloud.told": "cells",
+    "cloud.pair": "cloud.address cloud.storage cloud.told cloud.uniting disk errors repair scan",
+    "cloud.sync": "cloud.address cloud.pair cloud.storage cloud.told errors",
     "cloud.file": "cloud.address cloud.sync dialogue errors exchange",
+    "resetting": "cloud.file dialogue errors",
     "place": "cloud.address config dialogue notebook renamed",
     # prompts
     "prompts": "errors",
@@ -345,7 +348,8 @@ LATER = {
     "training.methods": "training.job training.service training.tables",
     "verify_command": "repair verify",
     "place": "cloud.file",
-    "views": "cloud.file ask_cells browse summaries verify",
+    "status": "cloud.told",
+    "views": "cloud.file cloud.told ask_cells browse resetting summaries verify",
     "warm": "local magics.show sentiment",
 }
 """A room → the rooms that it may import besides, inside its functions, at first use."""
