@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from openai_magics import logs
-from openai_magics.disk import line_at, locked, opened, overwrite, stamp, sync_folder
+from openai_magics.disk import force, line_at, locked, opened, overwrite, stamp, sync_folder
 from openai_magics.errors import (
     DialogueDamaged,
     DialogueError,
@@ -427,7 +427,7 @@ class DialogueFile:
             written, made = self._written, self._made
             try:
                 with self.path.open("r+b") as file:
-                    os.fsync(file.fileno())
+                    force(file.fileno())
                 if made:
                     sync_folder(self.path.parent)
                     self._made = False
@@ -470,7 +470,7 @@ class DialogueFile:
             with aside.open("xb") as rescued:
                 rescued.write(tail.cut)
                 rescued.flush()
-                os.fsync(rescued.fileno())
+                force(rescued.fileno())
             log.warning(
                 "%s ended in the middle of a record. What there was of it is in %s.",
                 self.path,

@@ -19,7 +19,7 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
-from openai_magics.disk import locked, opened, sync_folder
+from openai_magics.disk import copy_mode, force, locked, opened, sync_folder
 from openai_magics.entries import Contents, lines, short
 from openai_magics.errors import DialogueDamaged, DialogueError, DialogueUnwritable
 from openai_magics.salvage import read
@@ -247,7 +247,7 @@ def replaced(
             file.seek(0)
             shutil.copyfileobj(file, copy, 1 << 20)
             _sync(copy)
-        shutil.copymode(real, aside)
+        copy_mode(real, aside)
         if first := next(unread := iter(unread), b""):
             made.append(rescued)
             with rescued.open("xb") as kept:
@@ -288,7 +288,7 @@ def write_beside(path: Path, parts: Iterable[bytes]) -> Path:
         with os.fdopen(descriptor, "wb") as new:
             new.writelines(parts)
             _sync(new)
-        shutil.copymode(path, name)
+        copy_mode(path, name)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
@@ -297,4 +297,4 @@ def write_beside(path: Path, parts: Iterable[bytes]) -> Path:
 
 def _sync(file: BinaryIO) -> None:
     file.flush()
-    os.fsync(file.fileno())
+    force(file.fileno())

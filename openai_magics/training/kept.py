@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from openai_magics.disk import locked
+from openai_magics.disk import force, locked
 from openai_magics.errors import JobsFileError
 
 __all__ = ["JobsFile"]
@@ -83,7 +83,7 @@ class JobsFile:
                 with part.open("xb") as file:
                     file.write(text.encode("utf-8", "backslashreplace"))
                     file.flush()
-                    os.fsync(file.fileno())
+                    force(file.fileno())
                 part.replace(self.path)
             finally:
                 part.unlink(missing_ok=True)

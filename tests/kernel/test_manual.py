@@ -58,6 +58,8 @@ def place(tmp_path: Path) -> Path:
     (folder / "scans").mkdir()
     for name in ("photo.jpg", "scans/one.png", "scans/two.png"):
         Image.new("RGB", (64, 48), (200, 30, 30)).save(folder / name)
+    for name in ("a.dialogue.json", "a (1).dialogue.json"):
+        shutil.copy(folder / "notebooks" / "quickstart.dialogue.json", folder / name)
     (folder / "syllabus.md").write_text("# Tides\n\nWhy the sea rises.\n")
     said = [("Capital of France?", "Paris."), ("Capital of Italy?", "Rome.")] * 6
     lines = [
