@@ -43,7 +43,9 @@ def highlighted(source: str, language: str, _attributes: str = "") -> str:
         return ""
     if (lexer := _lexer(language.lower())) is None:
         return ""
+    # Not from `pygments.formatters`: that module puts another one in its place as it is imported,
+    # and a thread that came in the middle would hold the one without the formatters.
     from pygments import highlight
-    from pygments.formatters import HtmlFormatter
+    from pygments.formatters.html import HtmlFormatter
 
     return str(highlight(source, lexer, HtmlFormatter(nowrap=True)))

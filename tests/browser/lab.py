@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -110,6 +111,19 @@ def environment(root: Path, **more: str) -> dict[str, str]:
     return {**kept, **folders, "PYTHONPATH": str(source), **more}
 
 
+def answering(runtime: Path) -> str:
+    """Return the address of the server that answers; ``""`` as long as none does.
+
+    A server's file is there before it listens, and for a moment not whole.
+    """
+    for file in runtime.glob("jpserver-*.json"):
+        with contextlib.suppress(ValueError, OSError):
+            url = str(json.loads(file.read_text())["url"])
+            urlopen(f"{url}api?token=test").read()
+            return url
+    return ""
+
+
 def serve(root: Path, **more: str) -> Iterator[Lab]:
     """Run JupyterLab over *root* with the variables *more* in its environment."""
     files = root / "files"
@@ -136,15 +150,11 @@ def serve(root: Path, **more: str) -> Iterator[Lab]:
     ]
     server = subprocess.Popen(command, env=variables, cwd=files, stdout=log, stderr=log)
     try:
-        runtime = Path(variables["JUPYTER_RUNTIME_DIR"])
         deadline = time.monotonic() + PATIENCE
-        url = ""
-        while not url:
+        while not (url := answering(Path(variables["JUPYTER_RUNTIME_DIR"]))):
+            assert server.poll() is None, (root / "lab.log").read_text()
             assert time.monotonic() < deadline, (root / "lab.log").read_text()
-            time.sleep(0.2)
-            for file in runtime.glob("jpserver-*.json"):
-                url = json.loads(file.read_text())["url"]
-        urlopen(f"{url}api?token=test").read()
+            time.sleep(0.1)
         yield Lab(url, files)
     finally:
         server.terminate()
