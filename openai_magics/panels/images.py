@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from openai_magics.errors import MagicsError, OptionError
 from openai_magics.panels.drop import drop
 from openai_magics.panels.forms import FormPanel, bar, html_box, text
 from openai_magics.panels.gallery import Gallery, Picture, variables
+from openai_magics.panels.past import described
 from openai_magics.panels.table import Column, Row, as_html, as_plain, put, table
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ class ImagesPanel(FormPanel):
         self.wanted = WANTED[0]
         self.question = ""
         self.detail = "auto"
+        self.before: list[Row] = []  # described in an earlier kernel: the images are gone
         self.names: Mapping[str, Any] | None = None
 
     # What a person does; each is a call of the session, or of the gallery.
@@ -107,11 +110,13 @@ class ImagesPanel(FormPanel):
         return self.run(f"Describing {len(wanted)} images…", work, then)
 
     async def _describe(self, picture: Picture, free: asyncio.Semaphore) -> None:
+        from openai_magics.images.attached import Attached
+
         try:
             async with free:
-                reply = await self.session.adescribe_image(
-                    picture.source, self._prompt(), detail=self.detail
-                )
+                # The small picture in the record is what is left of it after a restart.
+                image = Attached(picture.source, self.detail, thumbnail=True)
+                reply = await self.session.adescribe_image(image, self._prompt())
         except (asyncio.CancelledError, *CONCERNS_ALL):
             picture.state = "described" if picture.reply else ""
             raise
@@ -222,6 +227,18 @@ class ImagesPanel(FormPanel):
         self.detail = self._detail.value
         self.redraw()
 
+    def opened(self) -> None:
+        """Read what was described before."""
+
+        def then(rows: list[Row]) -> None:
+            self.before = rows
+
+        self.run("Reading the dialogue…", lambda _: described(self.session.dialogue), then)
+
+    def _rows(self) -> list[Row]:
+        gone = [row for row in self.before if row.id not in self.gallery.pictures]
+        return [*gone, *map(_row, self.gallery)]
+
     def draw(self) -> None:
         """Bring the widgets up to the state."""
         found = variables(self._names())
@@ -231,7 +248,7 @@ class ImagesPanel(FormPanel):
             self._variables.value = found[0]
         self._variables.disabled = not found
         self._question.layout.display = "" if self.wanted == WANTED[2] else "none"
-        put(self._table, map(_row, self.gallery), self.chosen)
+        put(self._table, self._rows(), self.chosen)
         self._all.disabled = self._frame.disabled = not len(self.gallery)
         picture = self.gallery.pictures.get(self.chosen)
         self._one.disabled = self._remove.disabled = picture is None
@@ -243,16 +260,23 @@ class ImagesPanel(FormPanel):
 
     # What stands for it without a kernel.
 
+    def _now(self) -> list[Row]:
+        with contextlib.suppress(MagicsError):  # the dialogue panel tells of a damaged file
+            self.before = described(self.session.dialogue)
+        return self._rows()
+
     def plain(self) -> str:
         """Return the images and what is said of them as text."""
-        rows = [_row(picture) for picture in self.gallery]
+        rows = self._now()
         head = f"Images panel: {len(rows)} images"
         return f"{head}\n{as_plain(COLUMNS[1:], map(_untold, rows))}" if rows else head
 
     def html(self) -> str:
         """Return the images and what is said of them as HTML."""
-        rows = [_untold(_row(picture)) for picture in self.gallery]
-        return as_html(COLUMNS[1:], rows) if rows else "<p>No images yet.</p>"
+        rows = self._now()
+        if not rows:
+            return "<p>No images yet.</p>"
+        return as_html(COLUMNS, rows)
 
 
 def _row(picture: Picture) -> Row:

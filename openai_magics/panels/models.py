@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from openai_magics import status
+from openai_magics import frames, status
 from openai_magics.errors import MagicsError
+from openai_magics.panels import past
 from openai_magics.panels.base import live
 from openai_magics.panels.forms import FormPanel, bar, facts, html_box, note, text
 from openai_magics.panels.table import Column, Row, as_html, as_plain, put, table
@@ -179,28 +181,47 @@ class ModelsPanel(FormPanel):
         """As every panel's; where nobody can press a button the models are listed first."""
         if self.frame is None and not live():
             try:
-                self._listed(fresh=False)
+                if past.models(self.session.dialogue) is None:
+                    self._listed(fresh=False)
             except MagicsError as error:
                 self.said = str(error), "wrong"
         return super().bundle()
 
-    def _told(self) -> list[str]:
-        return [said for said in (self._warning(), self.said[0]) if said]
+    def _static(self) -> tuple[list[str], list[Row]]:
+        """Return what is told, and the models, as the notebook and its records say: the same anywhere.
+
+        Where the file is, whether there is a key, and which model would answer here are the
+        moment's, and shown by the widget.
+        """
+        used = self.session.settings.said("model")
+        told = [f"asked: {used}"] if used else []
+        frame = self.frame
+        with contextlib.suppress(MagicsError):  # the dialogue panel tells of a damaged file
+            held = past.models(self.session.dialogue)
+            if held is not None and held.reply is not None:
+                frame = frames.models_frame(held.reply.payload)
+                told.append(f"listed: {held.created[:10]}, {_place(held.resolved.endpoint)}")
+        if frame is None:
+            return [*told, *filter(None, [self.said[0]])], []
+        retires = status.retirement(frame, used)
+        return [*told, *filter(None, [retires])], [
+            _row(line, used) for line in frame.sort_values("id", kind="stable").to_dict("records")
+        ]
 
     def plain(self) -> str:
-        """Return the status and the models as text."""
-        names = [f"{name}: {value}" for name, value in status.rows(self.session)]
-        rows = self._rows()
-        listed = [as_plain(COLUMNS, rows)] if rows else []
-        return "\n".join(["Models panel", *names, *self._told(), *listed])
+        """Return the models as text."""
+        told, rows = self._static()
+        return "\n".join(["Models panel", *told, *([as_plain(COLUMNS, rows, 60)] if rows else [])])
 
     def html(self) -> str:
-        """Return the status and the models as HTML."""
-        rows = self._rows()
-        told = "".join(f"<p>{text(said)}</p>" for said in self._told())
-        plain = [Row(name, (name, value)) for name, value in status.rows(self.session)]
-        head = as_html((Column("name", "now"), Column("value", "")), plain)
-        return head + told + (as_html(COLUMNS, rows) if rows else "")
+        """Return the models as HTML."""
+        told, rows = self._static()
+        head = "".join(f"<p>{text(said)}</p>" for said in told)
+        return head + (as_html(COLUMNS, rows) if rows else "")
+
+
+def _place(endpoint: str | None) -> str:
+    return "the engine on this machine" if endpoint == "local" else f"at {endpoint}"
 
 
 def _row(line: dict[Any, Any], used: str | None) -> Row:

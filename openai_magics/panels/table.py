@@ -7,6 +7,7 @@ it, every text as text, and tells which row was chosen and by what to sort.
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -18,6 +19,7 @@ from openai_magics import render
 __all__ = ["Column", "Row", "as_html", "as_plain", "put", "table"]
 
 FRONT = Path(__file__).parent / "front"
+SMALL_PICTURE = re.compile(r"data:image/(?:jpeg|png);base64,[A-Za-z0-9+/]{1,60000}={0,2}")
 LONGEST = 300
 """Characters of a text in a cell; a record's page shows all of it."""
 
@@ -117,13 +119,20 @@ def as_html(columns: Sequence[Column], rows: Iterable[Row]) -> str:
     body = "".join(
         "<tr>"
         + "".join(
-            f"<td {style}>{html.escape(_short(text))}</td>"
-            for text, style in zip(row.cells, styles, strict=True)
+            f"<td {style}>{_cell(row, at)}</td>"
+            for at, style in enumerate(styles[: len(row.cells)])
         )
         + "</tr>"
         for row in rows
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _cell(row: Row, at: int) -> str:
+    said = html.escape(_short(row.cells[at]))
+    if at == 0 and SMALL_PICTURE.fullmatch(row.picture):
+        return f'<img src="{row.picture}" alt="{said}" style="max-width: 128px">'
+    return said
 
 
 def as_plain(columns: Sequence[Column], rows: Iterable[Row], widest: int = 40) -> str:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from openai_magics.errors import MagicsError, OptionError
-from openai_magics.panels import datasets, jobs
+from openai_magics.panels import datasets, jobs, past
 from openai_magics.panels.drop import drop
 from openai_magics.panels.forms import bar, facts, html_box, text
 from openai_magics.panels.table import as_html, as_plain, put, table
@@ -217,11 +217,20 @@ class TrainingPanel(TrainingActs):
             rows += [("job", self.chosen), ("status", str(state.job.get("status")))]
         return rows
 
+    def _past(self) -> list[State]:
+        """Return the jobs of the dialogue file, where those of the endpoint are not listed yet."""
+        try:
+            return past.jobs(self.session.dialogue)
+        except MagicsError:  # the dialogue panel tells of a damaged file
+            return []
+
     def plain(self) -> str:
         """Return the data, what was found in it, and the jobs as text."""
         rows = [f"{name}: {value}" for name, value in self._facts()]
         if self.frame is not None and len(self.frame):
             rows.append(as_plain(jobs.JOBS, jobs.job_rows(self.frame, self.states)))
+        elif known := self._past():
+            rows.append(as_plain(past.JOBS, past.job_rows(known), widest=60))
         return "\n".join(["Training panel", *rows])
 
     def html(self) -> str:
@@ -232,4 +241,6 @@ class TrainingPanel(TrainingActs):
         listed = ""
         if self.frame is not None and len(self.frame):
             listed = as_html(jobs.JOBS, jobs.job_rows(self.frame, self.states))
+        elif known := self._past():
+            listed = as_html(past.JOBS, past.job_rows(known)) + jobs.curve(known[0])
         return f"<ul>{rows}</ul>{listed}"

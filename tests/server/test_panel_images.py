@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from io import BytesIO
 from pathlib import Path
@@ -20,6 +21,9 @@ from tests.unit.dialogues import HOSTILE
 from tests.unit.hostile import read
 
 PATIENCE = 30
+PICTURE = re.compile(
+    r'<img src="data:image/png;base64,[A-Za-z0-9+/=]+" alt="[^"<>]*" style="max-width: 128px">'
+)
 
 
 def settled(panel: ImagesPanel) -> ImagesPanel:
@@ -219,7 +223,38 @@ def test_nothing_said_is_active(panel: ImagesPanel, scripted: ScriptedServer) ->
         assert [
             p for p in problems if not p.startswith(("<img src='data:", "<img>", "<img alt="))
         ] == []
-    assert not read(panel.bundle()[0]["text/html"]).problems
+    shown, pictures = PICTURE.subn("", panel.bundle()[0]["text/html"])
+    assert pictures == 6
+    assert not read(shown).problems
+
+
+def test_after_a_restart(panel: ImagesPanel, scripted: ScriptedServer) -> None:
+    """What was said is still there, with a small picture, from the dialogue file alone."""
+    scripted.script.then("A red square.", "A blue square.", "A red square, again.")
+    panel.add(png("red"), "red.png")
+    settled(panel).describe()
+    settled(panel).add(png("blue"), "blue.png")
+    settled(panel).describe()
+    settled(panel).wanted = WANTED[1]
+    panel.describe([panel.gallery.pictures[next(iter(panel.gallery.pictures))].id])
+    settled(panel)
+    scripted.requests.clear()
+    first, second = (
+        ImagesPanel(Session(mode="replay", dialogue_log_path=panel.session.dialogue.path))
+        for _ in range(2)
+    )
+    data, _ = first.bundle()
+    assert data == second.bundle()[0]
+    lines = data["text/plain"].splitlines()
+    assert [line.split("  ")[0] for line in lines[2:]] == ["blue.png", "red.png"]
+    assert "A red square, again." in lines[3]
+    assert data["text/html"].count('<img src="data:image/jpeg;base64,') == 2
+    _ = first.widget
+    rows = settled(first)._table.rows
+    assert [row["cells"][3] for row in rows] == ["recorded", "recorded"]
+    settled(first).add(png("red"), "red.png")
+    assert [row["cells"][3] for row in settled(first)._table.rows] == ["recorded", ""]
+    assert scripted.requests == []
 
 
 def test_without_a_front_end(panel: ImagesPanel) -> None:

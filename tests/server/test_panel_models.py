@@ -183,7 +183,23 @@ def test_without_a_front_end(server: ScriptedServer) -> None:
     assert "2027-01-14" in data["text/html"]
     assert not read(data["text/html"]).problems
     missing = ModelsPanel(Session("gpt-5", mode="replay", dialogue_log_path="none.dialogue.json"))
-    assert "replay" in missing.bundle()[0]["text/plain"]
+    assert "Nothing is recorded" in missing.bundle()[0]["text/plain"]
+
+
+def test_the_static_form_is_the_same_anywhere(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It tells what was listed, when and where; not the key, the folder or the mode of the moment."""
+    made = ModelsPanel(Session("gpt-5.4-mini", base_url=server.base_url))
+    first, _ = made.bundle()
+    monkeypatch.setenv("OPENAI_MAGICS_MODEL", "gpt-6")
+    session = Session("gpt-5.4-mini", base_url=server.base_url, mode="replay")
+    server.requests.clear()
+    again, _ = ModelsPanel(session).bundle()
+    assert again == first
+    assert str(Path.cwd()) not in first["text/plain"] + first["text/html"]
+    assert "listed: 20" in first["text/plain"]
+    assert server.requests == []
 
 
 def test_models_may_be_called_anything(server: ScriptedServer) -> None:

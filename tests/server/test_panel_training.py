@@ -195,6 +195,24 @@ def test_what_cannot_be_done_is_said(panel: TrainingPanel) -> None:
     assert "epochs are not possible" in panel._note.value
 
 
+def test_after_a_restart(panel: TrainingPanel, scripted: ScriptedServer) -> None:
+    """The jobs that the file knows are told with their curve, from the dialogue file alone."""
+    panel.take_variable("good")
+    panel.check_data()
+    settled(panel).start()
+    settled(panel)
+    path = panel.session.dialogue.path
+    Path("job_ids.json").unlink()
+    scripted.requests.clear()
+    data, _ = TrainingPanel(Session(mode="replay", dialogue_log_path=path)).bundle()
+    told = data["text/plain"].splitlines()
+    assert told[1] == "data: none is taken"
+    assert [panel.chosen, "succeeded"] == told[3].split()[:2]
+    assert str(panel.tuned()) in told[3]
+    assert "<svg" in data["text/html"]
+    assert scripted.requests == []
+
+
 def test_without_a_front_end(panel: TrainingPanel) -> None:
     """Text and static HTML say what is taken, what was found, and the jobs."""
     panel.session.train(GOOD, description="<script>alert(1)</script>")

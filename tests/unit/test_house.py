@@ -282,15 +282,18 @@ ROOMS = {
     "panels.forms": "errors logs panels.base panels.worker render",
     "panels.thumbs": "errors exchange",
     "panels.drop": "",
-    "panels.images": "cells describing errors panels.drop panels.forms panels.gallery panels.table",
+    "panels.past": "browse chains images.shown panels.table",
+    "panels.images": "cells describing errors panels.drop panels.forms panels.gallery panels.past "
+    "panels.table",
     "panels.gallery": "errors images images.prepare images.source panels.thumbs",
     "panels.record": "exchange panels.forms sent",
     "panels.usage": "charts panels.table",
-    "panels.models": "errors panels.base panels.forms panels.table status",
+    "panels.models": "errors frames panels panels.base panels.forms panels.past panels.table status",
     "panels.datasets": "errors",
     "panels.jobs": "charts panels.forms panels.table",
     "panels.training_acts": "cells errors panels.datasets panels.forms",
-    "panels.training": "errors panels.datasets panels.drop panels.forms panels.jobs panels.table "
+    "panels.training": "errors panels.datasets panels.drop panels.forms panels.jobs panels.past "
+    "panels.table "
     "panels.training_acts",
     "panels.lines": "frames panels.table",
     "panels.dialogue": "browse errors panels.forms panels.lines panels.record panels.table panels.thumbs panels.usage",
@@ -332,7 +335,8 @@ LATER = {
     "magics.train": "calls render training training.job training.selection training.shown "
     "training.tables",
     "magics.service": "connection keys magics.show status",
-    "panels.images": "images images.named",
+    "panels.images": "images images.attached images.named",
+    "panels.past": "training training.follow",
     "panels.jobs": "training training.jobs",
     "panels.training_acts": "training training.job training.tables",
     "panels.thumbs": "images images.prepare images.source",
