@@ -35,6 +35,7 @@ __all__ = [
     "chosen",
     "description",
     "ensure",
+    "here",
     "mmproj",
     "sees",
     "wanted",
@@ -127,6 +128,19 @@ def ensure(on_progress: Progress | None = None, model: str | None = None) -> Pat
     """
     wanted = chosen() if model is None else model
     return _other(wanted) if wanted else _ours(on_progress)
+
+
+def here(model: str | None = None) -> Path | None:
+    """Return the path of the weights where they are on this machine; nothing is fetched.
+
+    Parameters
+    ----------
+    model : str or None
+        A GGUF's path, in place of what the environment names.
+    """
+    wanted = chosen() if model is None else model
+    path = Path(wanted).expanduser() if wanted else cache_folder() / "models" / GGUF
+    return path.absolute() if path.is_file() else None
 
 
 def _other(wanted: str, variable: str = VARIABLE, what: str = "model") -> Path:

@@ -68,7 +68,9 @@ class TrainMagics(Family):
     @argument("--fix", action="store_true", help="for `check`: write a mended copy")
     @argument("--yes", action="store_true", help="for `start`: do not ask")
     @argument("--force", action="store_true", help="for `start`: although the data has errors")
-    @argument("--fresh", action="store_true", help="start another job where one is recorded")
+    @argument(
+        "--fresh", action="store_true", help="check anew; start another job where one is recorded"
+    )
     @argument("--mode", choices=MODES, help="replay, live or auto")
     @argument("--base-url", metavar="URL", help="the endpoint, for this job")
     @argument("-o", "--out", metavar="NAME", help="the variable that gets the problems, or the job")
@@ -113,7 +115,7 @@ class TrainMagics(Family):
         from openai_magics import render
 
         training = self.session.training
-        found = training.check(data, chosen)
+        found = training.check(data, chosen, fresh=typed.fresh, mode=typed.mode)
         rows = found.summary
         if typed.fix:
             rows = [*rows, ("mended copy", str(training.mend(data, found.method, chosen)))]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from openai_magics.training.diagnose import NotJSON, guess, loads
 from openai_magics.training.formats import FORMATS
 from openai_magics.training.lengths import Lengths, auto_epochs, counter, limit
+from openai_magics.training.own import Counter
 from openai_magics.training.problems import EACH, Problem, Report
 from openai_magics.training.scan import Scan
 from openai_magics.training.sources import Source
@@ -25,6 +26,7 @@ __all__ = ["Check", "check", "method_of"]
 LEAST = 10
 """Examples below which OpenAI takes no job."""
 LOOKED = 50
+NO_LIMIT = 1 << 60
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,10 @@ class Check:
         US dollars for all epochs; NaN where it is not known.
     report : Report
         The problems, counted and (the first of each kind) with their lines.
+    where : str
+        Which model would be trained, and where; empty where that is not known.
+    retires : str
+        The day on which that model is turned off; or empty.
     """
 
     name: str
@@ -52,6 +58,8 @@ class Check:
     epochs: int
     price: float
     report: Report = field(repr=False)
+    where: str = ""
+    retires: str = ""
 
     @property
     def problems(self) -> pd.DataFrame:
@@ -81,8 +89,15 @@ class Check:
         trained = held.tokens * self.epochs
         rows = [
             ("data", f"{self.name} ({FORMATS[self.method]} format, for {self.method} training)"),
+            *([("trains", self.where)] if self.where else []),
+            *(
+                [("retires", f"{self.retires}, with all that is tuned from it")]
+                if self.retires
+                else []
+            ),
             ("examples", f"{held.examples:,} ({held.messages:,} messages)"),
             ("tokens", f"{about}{held.tokens:,}; the longest example {about}{held.longest:,}"),
+            ("counted by", held.by),
         ]
         if self.validation is not None:
             other = self.validation
@@ -100,8 +115,6 @@ class Check:
         for (severity, kind), count in sorted(self.report.counts.items()):
             shown = f", the first {EACH} of them in the table" if count > EACH else ""
             rows.append((f"  {severity}", f"{kind}: {count:,}{shown}"))
-        if not held.counted:
-            rows.append(("counting", "the extra `tokens` counts tokens in place of estimating"))
         return [*rows, *((f"  {label} tokens", bar) for label, bar in held.bars())]
 
 
@@ -132,10 +145,13 @@ def check(
     *,
     method: str | None = None,
     model: str | None = None,
-    epochs: int | None = None,
-    hosted: bool = False,
+    epochs: int | Callable[[int], int] = auto_epochs,
+    refused_by: str | None = None,
     tokens: bool = True,
-    price: Callable[[int], float] | None = None,
+    price: Callable[[str, int], float] | None = None,
+    own: Counter | None = None,
+    where: str = "",
+    retires: str = "",
 ) -> Check:
     """Find what is wrong with training data.
 
@@ -146,14 +162,18 @@ def check(
         By default the one whose format the data has.
     model : str, optional
         Whose limit of tokens holds.
-    epochs : int, optional
-        By default what ``auto`` comes to (`auto_epochs`).
-    hosted : bool
-        Whether OpenAI trains, which takes no fewer than `LEAST` examples.
+    epochs : int or callable
+        A number, or what ``auto`` comes to for so many examples (by default `auto_epochs`).
+    refused_by : str, optional
+        Who refuses fewer than `LEAST` examples.
     tokens : bool
         Whether tokens are counted; else they are estimated from the characters.
     price : callable, optional
-        Gives US dollars for a number of tokens.
+        Gives US dollars for a method and a number of tokens.
+    own : Counter, optional
+        Counts tokens as the very model does that will be trained.
+    where, retires : str
+        As in `Check`.
 
     Raises
     ------
@@ -161,28 +181,34 @@ def check(
         The data cannot be read.
     """
     method = method or method_of(source)
-    scan = Scan(method, limit(model), counter() if tokens else None)
+    most = limit(model) if own is None else NO_LIMIT
+    scan = Scan(method, most, counter() if tokens and own is None else None)
     training = scan.read(source)
     split = len(scan.files)
     held_out = scan.read(validation) if validation is not None else None
     scan.tell_repeats(split)
+    if own is not None:
+        training = own.again(source, method, training, scan.report)
+        if validation is not None and held_out is not None:
+            held_out = own.again(validation, method, held_out, scan.report)
     if not training.examples and not scan.report.rows:
         scan.report.add([EMPTY], None, source.name)
     elif training.examples < LEAST:
-        scan.report.add([_few(training.examples, hosted=hosted)], None, source.name)
-    seen = auto_epochs(training.examples) if epochs is None else epochs
-    cost = float("nan") if price is None else price(training.tokens * seen)
-    return Check(source.name, method, training, held_out, seen, cost, scan.report)
+        scan.report.add([_few(training.examples, refused_by)], None, source.name)
+    seen = epochs if isinstance(epochs, int) else epochs(training.examples)
+    cost = float("nan") if price is None else price(method, training.tokens * seen)
+    return Check(source.name, method, training, held_out, seen, cost, scan.report, where, retires)
 
 
 EMPTY = Problem("empty", "There is no example in it.", "Give data with an example a line.")
 
 
-def _few(count: int, *, hosted: bool) -> Problem:
+def _few(count: int, refused_by: str | None) -> Problem:
     one = "1 example is" if count == 1 else f"{count} examples are"
+    who = refused_by or "OpenAI"
     return Problem(
         "few examples",
-        f"{one} few: OpenAI takes no fewer than {LEAST}, and 50 to 100 are advised.",
+        f"{one} few: {who} takes no fewer than {LEAST}, and 50 to 100 are advised.",
         "Add more; they need not be long.",
-        "error" if hosted else "warning",
+        "warning" if refused_by is None else "error",
     )

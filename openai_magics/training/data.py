@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from openai_magics.client import Live
 from openai_magics.config import Settings
-from openai_magics.connection import LOCAL, OPENAI, Target, choose, host
+from openai_magics.connection import Target, choose
 from openai_magics.errors import NotConnected, SettingError
 from openai_magics.training.check import Check, check
 from openai_magics.training.job import JobOptions, method_checked
@@ -15,6 +16,7 @@ from openai_magics.training.material import split
 from openai_magics.training.mend import Mended, mend
 from openai_magics.training.selection import Selection, chosen
 from openai_magics.training.sources import Source, source_of
+from openai_magics.training.terms import own_counter, terms
 
 if TYPE_CHECKING:
     from openai_magics.views import Dialogue
@@ -54,13 +56,10 @@ class Data:
         found = chosen(self.dialogue.exchanges(), wanted)
         return replace(source_of(list(found.examples)), name="dialogue"), found.cells
 
-    def check(
-        self, data: Any, options: JobOptions = JobOptions(), target: Target | None = None
-    ) -> Check:
-        """Find what is wrong with training data; nothing is sent.
+    def looked(self, data: Any, options: JobOptions = JobOptions(), *, own: bool = True) -> Check:
+        """Find what is wrong with training data, anew; nothing is sent.
 
-        Without a *target* (where a job will go) only what the notebook says counts, so that
-        the same data is told the same of on every machine.
+        *own* is whether a model of this machine is asked for its tokens, which starts a process.
 
         Raises
         ------
@@ -68,20 +67,20 @@ class Data:
             The data cannot be read.
         """
         source, validation = self.both(data, options)
-        said = self.settings.said
-        model = options.model or said("model")
-        address = options.base_url or said("base_url")
-        local = LOCAL in (model, address) or (target is not None and target.local)
-        endpoint = None if local else target.endpoint if target else address and host(address)
-        return check(
-            source,
-            validation,
-            method=method_checked(options.method),
-            model="local" if local else model,
-            epochs=options.epochs,
-            hosted=not local and endpoint == host(OPENAI),
-            price=(lambda _: 0.0) if local else None,
-        )
+        held = terms(self.settings, options, self.target(options))
+        with own_counter(held) if own else nullcontext() as counter:
+            return check(
+                source,
+                validation,
+                method=method_checked(options.method),
+                model="local" if held.local else held.model,
+                epochs=options.epochs or held.epochs,
+                refused_by=held.refused_by,
+                price=held.price,
+                own=counter,
+                where=held.where,
+                retires=held.retires,
+            )
 
     def mend(self, data: Any, method: str, options: JobOptions = JobOptions()) -> Mended:
         """Write a mended copy of some data (see `openai_magics.training.mend.mend`)."""

@@ -11,12 +11,22 @@ from openai_magics.calls import Listener
 from openai_magics.client import Live
 from openai_magics.config import Settings
 from openai_magics.connection import LOCAL, choose
-from openai_magics.errors import ModelNotFound, NotConnected, OptionError, SettingError, nearest
+from openai_magics.errors import (
+    ModelNotFound,
+    NotConnected,
+    OptionError,
+    ReplayMiss,
+    SettingError,
+    nearest,
+)
 from openai_magics.exchange import Reply, Request
 from openai_magics.pages import Pages
 from openai_magics.training import jobs
+from openai_magics.training.check import Check
+from openai_magics.training.checked import Checking, identity, of_payload
 from openai_magics.training.data import Data
 from openai_magics.training.follow import Following, State
+from openai_magics.training.job import JobOptions, method_checked
 from openai_magics.training.kept import JobsFile
 from openai_magics.training.lineage import Lineage, lineage
 from openai_magics.turns import Asking, Turns
@@ -61,6 +71,48 @@ class Desk(Data):
             if item.request.kind == "train" and item.reply and isinstance(item.reply.payload, dict):
                 found.add(str(item.reply.payload.get("id")))
         return found
+
+    def check(
+        self,
+        data: Any,
+        options: JobOptions = JobOptions(),
+        *,
+        fresh: bool = False,
+        mode: str | None = None,
+    ) -> Check:
+        """Find what is wrong with training data; nothing is sent.
+
+        What is found is recorded, and shown again for the same data: which tokens are counted
+        depends on what is installed. In ``replay`` mode data of which nothing is recorded is
+        checked, and not recorded.
+
+        Raises
+        ------
+        OptionError
+            The data cannot be read.
+        DialogueError
+            What was found cannot be recorded.
+        """
+        source, validation = self.both(data, options)
+        said = {
+            "training": identity(source),
+            "validation": identity(validation) if validation is not None else None,
+            "method": method_checked(options.method),
+            "n_epochs": options.epochs,
+        }
+        own = self.settings.said
+        request = Request(
+            kind="check",
+            model=options.model or own("model"),
+            endpoint=options.base_url or own("base_url"),
+            parameters={name: value for name, value in said.items() if value is not None},
+        )
+        through = Checking(lambda: self.looked(data, options))
+        try:
+            reply = self.turns.run(Asking(request, fresh=fresh, mode=mode, through=through))
+        except ReplayMiss:
+            return self.looked(data, options)
+        return of_payload(reply.payload)
 
     def jobs(
         self, *, base_url: str | None = None, fresh: bool = False, mode: str | None = None

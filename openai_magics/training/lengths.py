@@ -8,14 +8,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Lengths", "auto_epochs", "counter", "limit", "of_messages"]
+__all__ = ["ESTIMATE", "VOCABULARY", "Lengths", "auto_epochs", "counter", "limit", "of_messages"]
 
 PER_MESSAGE, PER_EXAMPLE = 3, 3
 """Tokens around each message and example, as OpenAI's cookbook counts them."""
 CHARACTERS = 4
 """Characters to a token of English, roughly."""
-LIMITS = (("gpt-3.5", 16_385), ("gpt-4", 65_536), ("o4", 65_536), ("local", 8_192))
-"""Tokens of an example by the beginning of the model's name (OpenAI's fine-tuning guide)."""
+LIMITS = (("gpt-3.5", 16_385), ("gpt-4", 65_536), ("o4", 65_536), ("local", 4_096))
+"""Tokens of an example by the beginning of the model's name (OpenAI's fine-tuning guide; for
+``local`` what `openai_magics.local.train.lora` takes)."""
+VOCABULARY = "o200k_base, OpenAI's vocabulary"
+ESTIMATE = f"{CHARACTERS} characters a token (the extra `tokens` counts them)"
 DEFAULT_LIMIT = 65_536
 KEPT = 1_000
 BAR = 30
@@ -72,10 +75,12 @@ def of_messages(messages: Any, measure: Callable[[str], int]) -> int:
 class Lengths:
     """The lengths of examples: how many, how long in all and at most, and how they spread.
 
-    ``spread`` counts examples by the number of binary digits of their length.
+    ``spread`` counts examples by the number of binary digits of their length; ``by`` says in
+    words what counts as a token.
     """
 
     counted: bool
+    by: str = ""
     examples: int = 0
     messages: int = 0
     tokens: int = 0

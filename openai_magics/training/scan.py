@@ -19,8 +19,10 @@ from openai_magics.training.diagnose import answers_of, diagnose
 from openai_magics.training.formats import Decoder, NotPlain, identity
 from openai_magics.training.lengths import (
     CHARACTERS,
+    ESTIMATE,
     PER_EXAMPLE,
     PER_MESSAGE,
+    VOCABULARY,
     Lengths,
     of_messages,
 )
@@ -28,7 +30,7 @@ from openai_magics.training.problems import Problem, Report
 from openai_magics.training.repeats import Repeats
 from openai_magics.training.sources import Block, Source
 
-__all__ = ["PLACE", "Scan"]
+__all__ = ["PLACE", "Scan", "too_long"]
 
 PLACE = 1 << 40
 """A place is a line plus this times the number of its file."""
@@ -65,7 +67,7 @@ class Scan:
         """Read a source; return the lengths of its examples."""
         import numpy as np
 
-        lengths = Lengths(self._counts)
+        lengths = Lengths(self._counts, VOCABULARY if self._counts else ESTIMATE)
         number, file = 0, None
         for block in source.blocks():
             if block.file != file:
@@ -114,7 +116,7 @@ class Scan:
             else [self._base + at for at in numbers]
         )
         for n in np.flatnonzero(tokens > self._most).tolist():
-            self.report.add([_long(int(tokens[n]), self._most)], numbers[n], block.file)
+            self.report.add([too_long(int(tokens[n]), self._most)], numbers[n], block.file)
         if marks := leaks.suspects(block.data):
             for at, line in zip(numbers, block.data.split(b"\n"), strict=False):
                 self.report.add(leaks.found(line, marks), at, block.file)
@@ -158,7 +160,7 @@ class Scan:
         size += PER_MESSAGE * messages + PER_EXAMPLE
         lengths.add([size], messages)
         if size > self._most:
-            self.report.add([_long(size, self._most)], at, file)
+            self.report.add([too_long(size, self._most)], at, file)
 
     def _keep(self, prompt: int, answer: int, line: bytes, at: int) -> None:
         self.repeats.prompts.append(prompt)
@@ -213,7 +215,8 @@ HALF_LEAKED = (
 )
 
 
-def _long(size: int, most: int) -> Problem:
+def too_long(size: int, most: int) -> Problem:
+    """Return the problem of an example that is cut off: *size* and *most* in tokens."""
     return Problem(
         "too long",
         f"The example has {size:,} tokens; what is over {most:,} is cut off in training.",

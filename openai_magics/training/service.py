@@ -20,12 +20,10 @@ from openai_magics.training.lineage import cells_that_make
 from openai_magics.training.material import material
 from openai_magics.training.sources import Source
 from openai_magics.training.submit import MARK, Submitting
+from openai_magics.training.terms import DEFAULT
 from openai_magics.turns import Asking
 
 __all__ = ["Started", "Training"]
-
-DEFAULT = "gpt-4.1-mini"
-"""What OpenAI tunes where nobody names a model: its default for asking cannot be tuned."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ class Training(Desk):
         """
         source, validation = self.both(data, options)
         target = self.target(options)
-        found = self.check(data, options, target)
+        found = self.looked(data, options, own=False)
         if not found.ok and not options.force:
             raise _refused(found)
         with ExitStack() as stack:
@@ -89,11 +87,19 @@ class Training(Desk):
                     "The validation data is the training data.", "Give other data, or --split 0.1."
                 )
             request = self._request(found.method, options, training.said, held_out)
-            about = {
-                "data": source.name,
-                "made_in": list(options.made_in or self._made_in(source)),
-                "summary": [list(row) for row in found.summary],
-            }
+
+            def whole() -> dict[str, Any]:
+                """Ask, with tokens as a model of this machine counts them; a replay does neither."""
+                own = target is not None and target.local
+                seen = self.looked(data, options) if own else found
+                if confirm is not None:
+                    confirm(seen, target)
+                return {
+                    "data": source.name,
+                    "made_in": list(options.made_in or self._made_in(source)),
+                    "summary": [list(row) for row in seen.summary],
+                }
+
             own = self.settings.get("model") is None and options.model is None
             at_openai = target is not None and target.endpoint == host(OPENAI)
             through = Submitting(
@@ -102,9 +108,8 @@ class Training(Desk):
                 training,
                 held_out,
                 self.known,
-                (lambda: confirm(found, target)) if confirm is not None else None,
+                whole,
                 model=DEFAULT if own and at_openai else None,
-                about=about,
             )
             asking = Asking(request, fresh=fresh, mode=mode, through=through)
             reply = self.turns.run(asking, listener)

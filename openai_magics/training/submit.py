@@ -54,12 +54,11 @@ class Submitting:
     training, validation : Material
     known : callable
         Gives the ids of the jobs that were started from here.
-    confirm : callable, optional
-        Asks the person, before anything is sent; raises where the answer is no.
+    about : callable
+        Asks the person, before anything is sent, and raises where the answer is no; gives what
+        the record keeps beside the job: the data, and where it was made.
     model : str, optional
         The model where the request names none.
-    about : mapping
-        What the record keeps beside the job: the data, and where it was made.
     pause : float
         Seconds to wait after an answer that was lost.
     """
@@ -69,9 +68,8 @@ class Submitting:
     training: Material
     validation: Material | None
     known: Callable[[], set[str]]
-    confirm: Callable[[], None] | None = None
+    about: Callable[[], Mapping[str, Any]]
     model: str | None = None
-    about: Mapping[str, Any] = field(default_factory=dict)
     pause: float = 1.0
     _files: list[dict[str, Any]] | None = field(default=None, repr=False)
 
@@ -83,11 +81,10 @@ class Submitting:
         NotConnected, ServiceError, Interrupted
             As `Live.send`; a closed platform and a model that cannot be tuned say what to do.
         """
-        if self.confirm is not None:
-            self.confirm()
+        about = self.about()
         try:
             reply = self._submitted(request, listener)
-            return replace(reply, payload={**reply.payload, MARK: dict(self.about)})
+            return replace(reply, payload={**reply.payload, MARK: dict(about)})
         except AccessRefused as problem:
             raise _told(problem, "The service takes no fine-tuning job", CLOSED) from None
         except RequestRefused as problem:

@@ -106,6 +106,18 @@ def test_a_job_learns(client, trained):
     assert any("log-probabilities differ by" in text for text in messages(client, trained.id))
 
 
+def test_a_check_counts_as_the_job_does(trained, tmp_path):
+    """`%train check` tells the tokens and epochs that the job then trains on."""
+    from openai_magics import Session
+
+    data = tmp_path / "sailor.jsonl"
+    data.write_bytes(DATA)
+    session = Session("local", dialogue_log_path=tmp_path / "d.dialogue.json")
+    found = session.training.check(data)
+    assert found.training.by == f"{weights.MODEL}, with its chat template"
+    assert found.training.tokens * 3 == trained.trained_tokens
+
+
 def test_the_tuned_model_is_asked_by_name(client, trained):
     """It answers as it was trained; the engine's own model, and what it says, stay as they were."""
     assert trained.fine_tuned_model in [each.id for each in client.models.list()]

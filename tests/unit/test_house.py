@@ -60,6 +60,7 @@ ROOMS = {
     "local.weights": "errors",
     "local.logs": "errors local.weights",
     "local.process": "errors local.logs local.weights",
+    "local.counting": "errors local.process local.weights",
     "local.observe": "errors exchange",
     "local.server": "",
     "local.__main__": "errors local.process local.weights",
@@ -153,8 +154,11 @@ ROOMS = {
     "training.tables",
     "training.scan": "training.diagnose training.formats training.leaks training.lengths "
     "training.problems training.repeats training.sources",
-    "training.check": "training.diagnose training.formats training.lengths training.problems "
-    "training.scan training.sources",
+    "training.own": "training.lengths training.problems training.scan training.sources",
+    "training.check": "training.diagnose training.formats training.lengths training.own "
+    "training.problems training.scan training.sources",
+    "training.checked": "calls exchange training.check training.lengths training.problems "
+    "training.sources",
     "training.selection": "chains chat_lines errors exchange",
     "training.material": "errors training.sources",
     "training.kept": "disk errors",
@@ -164,14 +168,17 @@ ROOMS = {
     "training.submit": "calls errors exchange failures pages replay training.material",
     "training.lineage": "exchange training.submit",
     "training.methods": "twins",
+    "training.terms": "config connection training.job training.lengths training.own",
     "training.data": "client config connection errors training.check training.job "
-    "training.material training.mend training.selection training.sources",
+    "training.material training.mend training.selection training.sources training.terms",
     "training.mend": "errors training.diagnose training.formats training.messages training.sources",
     "training.shown": "calls charts errors render training training.follow training.jobs",
     "training.desk": "calls client config connection errors exchange pages training "
-    "training.data training.follow training.jobs training.kept training.lineage turns",
+    "training.check training.checked training.data training.follow training.job training.jobs "
+    "training.kept training.lineage turns",
     "training.service": "calls cells connection errors exchange training.check training.desk "
-    "training.job training.lineage training.material training.sources training.submit turns",
+    "training.job training.lineage training.material training.sources training.submit "
+    "training.terms turns",
     # assistants
     "assistants": "",
     "assistants.assistant": "canonical errors",
@@ -350,6 +357,8 @@ LATER = {
     "tools.toolbox": "values",
     "training.kept": "canonical",
     "training.methods": "training.job training.service training.tables",
+    "training.terms": "local local.counting local.jobs local.jobs.models local.jobs.outcome "
+    "local.jobs.store local.weights",
     "verify_command": "repair verify",
     "place": "cloud.file",
     "status": "cloud.told",
