@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["install", "remove"]
 
-REPLY = ("openai_magics.exchange", "Reply")
+REPLY = ("openai_magics.exchange.reply", "Reply")
 
 
 def _bundle(reply: Reply) -> Bundle | None:
