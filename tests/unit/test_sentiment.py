@@ -25,7 +25,7 @@ SENTIMENTS = {"positive", "negative", "neutral", None}
 @pytest.fixture
 def without(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """Forget what was loaded, before and after a test that hides packages."""
-    loaded = (sentiment._english, sentiment._identifier, sentiment._russian)
+    loaded = (sentiment.english.vader, sentiment.language.identifier, sentiment.russian.lexicon)
     for load in loaded:
         load.cache_clear()
     yield monkeypatch
@@ -175,7 +175,7 @@ def test_long(unit: str) -> None:
 @needs_russian
 def test_threads_agree() -> None:
     """Rows that are judged at once learn the Russian lexicon together."""
-    sentiment._russian.cache_clear()
+    sentiment.russian.lexicon.cache_clear()
     texts = ["Очень плохой день.", "Прекрасный вечер.", "Ужасная ошибка.", "Красивая музыка."] * 5
     found: list[str | None] = [None] * len(texts)
 
@@ -193,11 +193,11 @@ def test_threads_agree() -> None:
 @needs_russian
 def test_words_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is bounded, and a word that was forgotten is learnt again."""
-    monkeypatch.setattr(sentiment, "_REMEMBERED", 3)
+    monkeypatch.setattr(sentiment.russian, "_REMEMBERED", 3)
     for _ in range(3):
         assert determine("Это очень плохая новость.") == "negative"
         assert determine("Сегодня прекрасная погода.") == "positive"
-    russian = sentiment._russian()
+    russian = sentiment.russian.lexicon()
     assert russian is not None
     assert len(russian._valences) < 10
 
@@ -212,7 +212,7 @@ def test_package_missing(without: pytest.MonkeyPatch, package: str) -> None:
 
 def test_model_missing(without: pytest.MonkeyPatch) -> None:
     """The library without the model of languages is the same as no library."""
-    without.setattr(sentiment, "find_spec", lambda _: None)
+    without.setattr(sentiment.language, "find_spec", lambda _: None)
     assert determine("This is good.") is None
 
 
@@ -289,7 +289,7 @@ def test_any_text(text: str) -> None:
 
 def test_what_is_skipped_would_change_nothing() -> None:
     """Whether a sentence is given to VADER, and with its phrases or not, its score is VADER's."""
-    english = sentiment._english()
+    english = sentiment.english.vader()
     assert english is not None
     phrases = sorted({*english.multiword, *english.idioms, *english.special_cases})
     words = [
@@ -313,4 +313,4 @@ def test_what_is_skipped_would_change_nothing() -> None:
         pool = chance.choice(pools)
         said = " ".join(chance.choice(pool) for _ in range(chance.randint(1, 7)))
         said = chance.choice(forms)(said) + chance.choice(ends)
-        assert sentiment._score(said, english) == english.polarity_scores(said)["compound"], said
+        assert sentiment.english.score(said, english) == english.polarity_scores(said)["compound"], said
