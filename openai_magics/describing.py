@@ -9,27 +9,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from openai_magics import frames, many
+from openai_magics.asked import split
 from openai_magics.client import Listener
 from openai_magics.config import Settings
+from openai_magics.described import Described, checked, described
 from openai_magics.errors import (
-    AccessRefused,
-    DialogueError,
     Interrupted,
-    KeyRefused,
     MagicsError,
-    ModelNotFound,
-    NotConnected,
-    OptionError,
-    QuotaExhausted,
-    ReplayMiss,
-    SettingError,
 )
 from openai_magics.exchange import AskOptions, Reply
 from openai_magics.turns import Asking, Turns
+from openai_magics.twins import as_typed, twin
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +31,7 @@ if TYPE_CHECKING:
     from openai_magics.images.attached import Attached
     from openai_magics.images.listed import Broken
 
-__all__ = ["ALT_TEXT", "CONCURRENCY", "PROMPT", "Described", "Describing"]
+__all__ = ["ALT_TEXT", "PROMPT", "Describing"]
 
 PROMPT = (
     "Describe this image for somebody who cannot see it: what it is and what it shows, the text "
@@ -48,28 +42,6 @@ ALT_TEXT = (
     "what matters in it. Do not begin with 'Image of'. Answer with this sentence alone, without "
     "quotes."
 )
-CONCURRENCY = 16
-"""Images that are asked about at once, where nothing else is said."""
-CONCERNS_ALL = (
-    NotConnected,
-    SettingError,
-    DialogueError,
-    ReplayMiss,
-    KeyRefused,
-    AccessRefused,
-    ModelNotFound,
-    QuotaExhausted,
-)
-"""What would fail for every image: the run ends with it, and what is recorded is kept."""
-
-
-@dataclass(frozen=True)
-class Described:
-    """A row: the image as people call it, and its reply or its error."""
-
-    source: str
-    reply: Reply | None = None
-    error: MagicsError | None = None
 
 
 class Describing:
@@ -151,37 +123,24 @@ class Describing:
         asking = self.describing(item, prompt, options, parameters)
         return self.turns.run(asking, Listener(on_text, on_notice))
 
+    @as_typed(describe_image)
     async def adescribe_image(
         self,
         image: object,
         prompt: str | Sequence[Any] | None = None,
         *,
-        system_instruction: str | None = None,
         detail: str = "auto",
         fetch: bool = False,
-        fresh: bool = False,
-        mode: str | None = None,
-        model: str | None = None,
-        base_url: str | None = None,
-        schema: Any = None,
         on_text: Callable[[str], None] | None = None,
         on_notice: Callable[[str], None] | None = None,
-        **parameters: Any,
+        **given: Any,
     ) -> Reply:
         """Describe an image without blocking the event loop; otherwise as `describe_image`."""
-        options = AskOptions(
-            system_instruction=system_instruction,
-            fresh=fresh,
-            mode=mode,
-            model=model,
-            base_url=base_url,
-            schema=schema,
-        )
         from openai_magics.images.listed import only
 
         item = only(image, detail, fetch=fetch)
         # In a thread, for it reads the file.
-        asking = await asyncio.to_thread(self.describing, item, prompt, options, parameters)
+        asking = await asyncio.to_thread(self.describing, item, prompt, *split(given))
         return await self.turns.arun(asking, Listener(on_text, on_notice))
 
     def describe_images(
@@ -254,9 +213,7 @@ class Describing:
 
         return frames.descriptions_frame(rows())
 
-    async def adescribe_images(self, *given: Any, **named: Any) -> pd.DataFrame:
-        """Describe many images without blocking the event loop; otherwise as `describe_images`."""
-        return await asyncio.to_thread(self.describe_images, *given, **named)
+    adescribe_images = twin(describe_images)
 
     def describing(
         self,
@@ -292,34 +249,20 @@ class Describing:
         OptionError, Interrupted, …
             As `describe_images`.
         """
-        count = CONCURRENCY if concurrency is None else concurrency
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise OptionError(
-                f"A concurrency of {count!r} is not possible.", "It is a whole number from 1."
-            )
+        count = checked(concurrency)
         self.asking(PROMPT if prompt is None else prompt, options, parameters)  # is it possible?
-        from openai_magics.images.listed import Broken
-
         once: many.Once[Reply] = many.Once()
 
-        def work(item: Attached | Broken) -> Reply:
-            if isinstance(item, Broken):
-                raise item.error
+        def ask(item: Attached) -> Reply:
             asking = self.describing(item, prompt, options, parameters)
             return once.do(asking.request.fingerprint, lambda: self.turns.run(asking))
 
         ids: list[str] = []
         try:
-            for outcome in many.each(images, work, concurrency=count, stops=CONCERNS_ALL):
-                error, reply = outcome.error, outcome.value
-                if error is not None:
-                    if not isinstance(error, MagicsError):
-                        raise error
-                    # Its traceback holds the frames, and with them the image.
-                    error.__traceback__ = error.__cause__ = error.__context__ = None
-                if reply is not None:
-                    ids.append(reply.id)
-                yield Described(outcome.item.name, reply, error)
+            for row in described(images, ask, count):
+                if row.reply is not None:
+                    ids.append(row.reply.id)
+                yield row
         except KeyboardInterrupt:
             said = f"stopped; {len(ids)} described so far are recorded: run it again to go on"
             raise Interrupted(said=said) from None

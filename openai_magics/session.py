@@ -2,50 +2,33 @@
 
 from __future__ import annotations
 
-import difflib
-import inspect
-import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from openai_magics import branches, logs, place, prices
+from openai_magics import place
 from openai_magics.asked import split
+from openai_magics.asks import Asks
 from openai_magics.client import Listener, Live
 from openai_magics.cloud.address import address
 from openai_magics.config import Settings
-from openai_magics.conversation import Conversation
 from openai_magics.describing import Describing
 from openai_magics.dialogue import DialogueFile
-from openai_magics.errors import MagicsError, OptionError
 from openai_magics.exchange import AskOptions, Reply, Request
+from openai_magics.judging import Judges
 from openai_magics.keys import Secret
-from openai_magics.listings import Listings
 from openai_magics.panels import HasPanels
-from openai_magics.schemas.shape import shaped
 from openai_magics.settled import Settled
-from openai_magics.tools.toolbox import beside, toolbox_of
 from openai_magics.training.methods import TrainingMethods
-from openai_magics.turns import Asking, Turns
-from openai_magics.twins import twin
+from openai_magics.turns import Turns
+from openai_magics.twins import as_typed
 from openai_magics.views import Dialogue
-
-if TYPE_CHECKING:
-    from openai_magics.exchange import Sentiment
 
 __all__ = ["Session", "get_session"]
 
-log = logging.getLogger("openai_magics")
 
-
-MAIN = "main"
-KEYWORDS = (*(item.name for item in fields(AskOptions)), "on_text", "on_notice")
-
-
-class Session(Settled, Listings, Describing, HasPanels, TrainingMethods):
+class Session(Asks, Judges, Settled, Describing, HasPanels, TrainingMethods):
     """Asks models and keeps every exchange in the dialogue file.
 
     Parameters
@@ -99,7 +82,6 @@ class Session(Settled, Listings, Describing, HasPanels, TrainingMethods):
         self.turns = Turns(self.settings, self.live, self._dialogue_file, self._judge)
         self.dialogue = Dialogue(self._dialogue_file, self.turns)
         self._file: DialogueFile | None = None
-        self._thread = MAIN
         self._mutex = threading.Lock()
 
     def __repr__(self) -> str:
@@ -233,6 +215,7 @@ class Session(Settled, Listings, Describing, HasPanels, TrainingMethods):
         asking = self.asking(message, options, parameters)
         return self.turns.run(asking, Listener(on_text, on_notice))
 
+    @as_typed(ask)
     async def aask(
         self,
         message: str | Sequence[Any],
@@ -249,111 +232,9 @@ class Session(Settled, Listings, Describing, HasPanels, TrainingMethods):
         asking = self.asking(message, *split(arguments))
         return await self.turns.arun(asking, Listener(on_text, on_notice))
 
-    def asking(
-        self,
-        message: str | Sequence[Any],
-        options: AskOptions = AskOptions(),
-        parameters: dict[str, Any] | None = None,
-    ) -> Asking:
-        """Check what was typed and return it as a value; nothing is sent.
-
-        Raises
-        ------
-        OptionError, SettingError
-            The message is empty, or something is not possible.
-        """
-        parameters = parameters or {}
-        self._check(message, parameters)
-        content, attachments = _content(message, options.images)
-        check, said, whose = self.settings.check, self.settings.said, self.assistant
-        parameters = {**whose.parameters, **parameters} if whose else parameters
-        most = check("max_history", options.max_history, "max_history")
-        shape = shaped(_first(options.schema, whose and whose.schema), parameters)
-        seconds = check("tool_timeout", options.tool_timeout, "tool_timeout")
-        seconds = self.settings.get("tool_timeout", seconds)
-        tools = toolbox_of(options.tools, seconds, parameters)
-        request = Request(
-            model=_first(
-                check("model", options.model, "model"), whose and whose.model, said("model")
-            ),
-            endpoint=_first(check("base_url", options.base_url, "base_url"), said("base_url")),
-            system=_first(
-                options.system_instruction, whose and whose.system, said("system_instruction")
-            ),
-            schema=shape.said if shape is not None else None,
-            tools=beside(tools, whose.callable_tools if whose else ()),
-            api=_first(check("api", options.api, "api"), whose and whose.api, said("api")),
-            messages=({"role": "user", "content": content},),
-            attachments=attachments,
-            parameters={name: value for name, value in parameters.items() if value is not None},
-            max_history=_first(most, said("max_history")) if options.history else None,
-        )
-        thread = _first(options.conversation, self.thread)
-        branch = None
-        if options.branch_from is not None:
-            if options.new or not options.history:
-                raise OptionError(
-                    "A branch has a history: the turns up to where it begins.",
-                    "Leave --branch-from out, or --new and --no-history.",
-                )
-            branch = branches.parse(options.branch_from, self.thread)
-        return Asking(
-            request,
-            thread if options.history else None,
-            new=options.new,
-            after=options.after if options.history else None,
-            fresh=options.fresh,
-            mode=check("mode", options.mode, "mode"),
-            judge=check("sentiment", options.sentiment, "sentiment"),
-            assistant=whose,
-            branch=branch,
-            shape=shape,
-            tools=tools,
-            run_tools=options.run_tools,
-            max_rounds=self.settings.get(
-                "max_rounds", check("max_rounds", options.max_rounds, "max_rounds")
-            ),
-        )
-
-    def _check(self, message: str | Sequence[Any], parameters: dict[str, Any]) -> None:
-        if not isinstance(message, (str, list, tuple)):
-            raise OptionError(
-                f"The prompt is of type {type(message).__name__}.",
-                "Give it as text, or as a list of texts and images.",
-            )
-        texts = [message] if isinstance(message, str) else message
-        if not any(piece.strip() if isinstance(piece, str) else True for piece in texts):
-            raise OptionError(
-                "The prompt is empty.", "Write what to ask after the magic or below it."
-            )
-        for name in parameters:
-            if near := _keyword_like(name):
-                raise OptionError(f"There is no argument {name!r}.", f"Did you mean {near!r}?")
-        if any(isinstance(piece, str) and self.live.holds_key(piece) for piece in texts):
-            raise OptionError("The prompt holds the API key.", "Nothing was sent or recorded.")
-
     def is_recorded(self, request: Request) -> bool:
         """Whether the dialogue file has an answer to *request*."""
         return bool(self._dialogue_file().slots(request.fingerprint))
-
-    def determine_sentiment(self, text: str) -> Sentiment | None:
-        """Return ``"positive"``, ``"negative"``, ``"neutral"``, or ``None`` where it cannot be told.
-
-        The lexicon judges; where the setting ``sentiment`` is ``model``, the model (its
-        answer is recorded and replayed as any other).
-        """
-        said = self.settings.said
-        own = Asking(Request(model=said("model"), endpoint=said("base_url")))
-        return self._sentiment(text, self.settings.get("sentiment"), own)
-
-    adetermine_sentiment = twin(determine_sentiment)
-
-    def _sentiment(self, text: str, judge: str, asking: Asking) -> Sentiment | None:
-        if judge == "model":
-            return self._judged_by_model(text, asking)
-        from openai_magics.sentiment import determine
-
-        return determine(text)
 
     @property
     def dialogue_log_path(self) -> Path | str:
@@ -373,110 +254,12 @@ class Session(Settled, Listings, Describing, HasPanels, TrainingMethods):
         if before is not None:
             before.close()
 
-    @property
-    def thread(self) -> str:
-        """The conversation that an ask continues where it names none; ``main`` at first."""
-        return self._thread
-
-    @thread.setter
-    def thread(self, name: str | None) -> None:
-        if name is not None and (not isinstance(name, str) or not name.strip()):
-            raise OptionError(f"{name!r} is no name of a conversation.", "Give it as text.")
-        self._thread = MAIN if name is None else name
-
-    def rename_conversation(self, old: str, new: str) -> None:
-        """Give a conversation another name, in this run and in the dialogue file.
-
-        The file as it was is kept beside it. Fingerprints and ids do not change: what was
-        recorded is replayed as before.
-
-        Raises
-        ------
-        OptionError
-            There is no such conversation, or one of the new name.
-        DialogueError
-            The dialogue file cannot be read or written, or is damaged.
-        """
-        from openai_magics import renaming
-
-        writing = self.settings.get("mode") != "replay"
-        renaming.rename(
-            self._dialogue_file(), self.turns.conversations, (old, new), writing=writing
-        )
-        self.turns.rename(old, new)
-        if self._thread == old:
-            self._thread = new
-
-    @property
-    def conversations(self) -> dict[str, Conversation]:
-        """The conversations of this run by name."""
-        return self.turns.conversations
-
-    def _judge(self, asking: Asking, reply: Reply) -> Reply:
-        """Add to a new reply what its record keeps of it: cost and sentiment."""
-        resolved = reply.resolved
-        cost = prices.cost(reply.model or resolved.model, resolved.endpoint, reply.usage)
-        judge, judged = self.settings.get("sentiment", asking.judge), None
-        if asking.request.kind == "ask" and _spoken(asking, reply) and judge != "off":
-            judged = self._sentiment(reply.text, judge, asking)
-        return replace(reply, cost=cost, sentiment=judged)
-
-    def _judged_by_model(self, text: str, asking: Asking) -> Sentiment | None:
-        """Ask the model that *asking* asks."""
-        prompt = (
-            "Is the sentiment of the text below positive, negative or neutral? "
-            f"Answer with that one word.\n\n{text[:4000]}"
-        )
-        request = Request(
-            kind="sentiment",
-            model=asking.request.model,
-            endpoint=asking.request.endpoint,
-            messages=({"role": "user", "content": prompt},),
-        )
-        try:
-            word = self.turns.run(Asking(request, mode=asking.mode)).text
-        except MagicsError as error:
-            # The answer itself has come and is recorded, whatever became of its judgement.
-            log.warning("The model did not judge the sentiment: %s", logs.told(error))
-            return None
-        found = word.strip(" \n.*\"'").lower()
-        return found if found in ("positive", "negative", "neutral") else None  # type: ignore[return-value]
-
     def _dialogue_file(self) -> DialogueFile:
         with self._mutex:
             if self._file is None:
                 self._file = place.opened(self.settings)
             return self._file
 
-
-def _content(message: str | Sequence[Any], images: Any) -> tuple[Any, tuple[Any, ...]]:
-    """Return the content of a message, and the images that parts of it stand for."""
-    if isinstance(message, str) and isinstance(images, (list, tuple)) and not images:
-        return message, ()
-    from openai_magics.images.attached import attached, content
-
-    pieces = [message] if isinstance(message, str) else message
-    given = not isinstance(images, (list, tuple)) or images
-    return content([*pieces, *(attached(images) if given else ())])
-
-
-@lru_cache(maxsize=256)
-def _keyword_like(name: str) -> str | None:
-    """Return the keyword that the name of a parameter was meant to be, if it nearly is one."""
-    return next(iter(difflib.get_close_matches(name, KEYWORDS, n=1, cutoff=0.85)), None)
-
-
-def _spoken(asking: Asking, reply: Reply) -> bool:
-    """Whether a reply is an answer in words: neither data nor calls of tools."""
-    return asking.shape is None and not reply.tool_calls
-
-
-def _first(*values: Any) -> Any:
-    """Return the first value that is set."""
-    return next((value for value in values if value is not None), None)
-
-
-Session.aask.__signature__ = inspect.signature(Session.ask)  # type: ignore[attr-defined]
 
 current: Session | None = None
 """The notebook's session, once there is one."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["twin"]
+__all__ = ["as_typed", "twin"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -29,3 +30,20 @@ def twin(method: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
     later.__qualname__ = f"{method.__qualname__.rpartition('.')[0]}.{later.__name__}"
     later.__doc__ = f"As `{method.__name__}`, without blocking the event loop."
     return later
+
+
+def as_typed(
+    method: Callable[P, T],
+) -> Callable[[Callable[..., Coroutine[Any, Any, T]]], Callable[P, Coroutine[Any, Any, T]]]:
+    """Let a coroutine function that is written by itself take what *method* takes.
+
+    Its signature is that of *method*, for people, for Tab and for type checkers.
+    """
+
+    def decorated(
+        later: Callable[..., Coroutine[Any, Any, T]],
+    ) -> Callable[P, Coroutine[Any, Any, T]]:
+        later.__signature__ = inspect.signature(method)  # type: ignore[attr-defined]
+        return later
+
+    return decorated

@@ -17,7 +17,7 @@ from openai_magics.magics import options
 from openai_magics.magics.base import Family
 
 if TYPE_CHECKING:
-    from openai_magics.describing import Described
+    from openai_magics.described import Described
     from openai_magics.images.attached import Attached
     from openai_magics.images.listed import Broken
     from openai_magics.magics.options import AskLine

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from openai_magics import cells
-from openai_magics.describing import ALT_TEXT, CONCERNS_ALL
+from openai_magics.described import CONCERNS_ALL
+from openai_magics.describing import ALT_TEXT
 from openai_magics.errors import MagicsError, OptionError
 from openai_magics.panels.drop import drop
 from openai_magics.panels.forms import FormPanel, bar, html_box, text

@@ -145,12 +145,16 @@ ROOMS = {
     "sentiment.prose": "",
     "sentiment.russian": "",
     "twins": "",
-    "describing": "client config errors exchange frames many turns",
+    "described": "errors exchange many",
+    "describing": "asked described twins client config errors exchange frames many turns",
     "estimate": "connection errors exchange local prices",
     "settled": "client config errors keys",
     "listings": "exchange frames turns twins",
-    "session": "twins logs cloud.address place asked branches settled client config conversation describing dialogue errors exchange keys "
-    "listings panels prices schemas.shape tools.toolbox training.methods turns views",
+    "threads": "config conversation dialogue errors turns",
+    "asks": "branches client errors exchange listings schemas.shape threads tools.toolbox turns",
+    "judging": "config errors exchange logs prices turns twins",
+    "session": "asked asks client cloud.address config conversation describing dialogue errors exchange "
+    "judging keys listings panels place settled training.methods turns twins views",
     # training
     "training": "",
     "training.problems": "",
@@ -303,7 +307,7 @@ ROOMS = {
     "panels.thumbs": "errors exchange",
     "panels.drop": "",
     "panels.past": "browse chains images.shown panels.table",
-    "panels.images": "cells describing errors panels.drop panels.forms panels.gallery panels.past "
+    "panels.images": "cells described describing errors panels.drop panels.forms panels.gallery panels.past "
     "panels.table",
     "panels.gallery": "errors images images.prepare images.source panels.thumbs",
     "panels.record": "exchange panels.forms sent",
@@ -330,6 +334,7 @@ LATER = {
     "__main__": "merge repair",
     "ask_cells": "magics.options",
     "client": "local.observe",
+    "described": "images.listed",
     "describing": "images.listed",
     "estimate": "images.vision",
     "assistants.reading": "assistants.frame",
@@ -367,7 +372,9 @@ LATER = {
     "pytest_plugin": "session",
     "prompts": "images.attached values",
     "listings": "assistants.desk",
-    "session": "images.attached renaming sentiment",
+    "asks": "images.attached",
+    "judging": "sentiment",
+    "threads": "renaming",
     "tools.toolbox": "values",
     "training.kept": "canonical",
     "training.methods": "training.job training.service training.tables",
@@ -422,11 +429,9 @@ HEAVY = {
 LONG = {
     "client": "both twins of sending, sync and async, beside each other",
     "dialogue": "the file: what a reader opens to see the format",
-    "describing": "both twins, and every argument is explained",
     "errors": "the whole tree of failures, one beside the other",
     "magics.options": "the table of ask's options is a third of it",
     "salvage": "one reader of damaged files",
-    "session": "what a person holds: every argument is explained",
     "wire_responses": "the same of the other protocol",
     "wire": "bodies, whole answers and streams of one protocol",
 }
