@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from openai_magics.sentiment.english import score, vader
 from openai_magics.sentiment.language import LANGUAGE_WORDS, guess, is_english
-from openai_magics.sentiment.prose import PROSE_LIMIT, WORD, prose_of, sentences
+from openai_magics.sentiment.prose import PROSE_LIMIT, WORD, prose_of, sentences, words_of
 from openai_magics.sentiment.russian import CYRILLIC, NOT_RUSSIAN, as_vader_reads, lexicon
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def determine(text: str) -> Sentiment | None:
     if english is None:
         return None
     prose = prose_of(text)
-    words = [word.replace("’", "'") for word in WORD.findall(prose.lower())]
+    words = words_of(prose)
     if not words:
         return None
     language, probability = guess(words[:LANGUAGE_WORDS])

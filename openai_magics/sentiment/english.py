@@ -1,15 +1,39 @@
-"""English: VADER, without the work that cannot change its score."""
+"""English: VADER, without the work that cannot change its score.
+
+VADER looks up each word of a sentence, and phrases at each word; what a word of its lexicon
+counts depends on the three words before it, the two after it, the first "but", capitals, and
+how many exclamation and question marks there are. So it is given those words of a sentence
+alone, and a sentence that has none is zero.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Set as AbstractSet
 from functools import cache
+from itertools import pairwise
 from string import punctuation
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from vader import SentimentIntensityAnalyzer
 
-__all__ = ["score", "vader"]
+__all__ = ["WORDS_ONLY", "score", "vader"]
+
+BEFORE, AFTER = 3, 2
+"""How many words before a word, and after it, can change what it counts."""
+
+WORDS_ONLY = re.compile(r"[\x00-\x7fÀ-ÖØ-öø-ÿ‘’“”–—…]*")
+"""No emoji, which VADER reads as their names. Keycaps begin with a digit, and go on beyond these."""
+
+
+class _Known(NamedTuple):
+    """What VADER knows; ``openings`` and ``pairs`` begin its phrases, ``plain`` has none."""
+
+    plain: SentimentIntensityAnalyzer
+    lexicon: AbstractSet[str]
+    openings: AbstractSet[str]
+    pairs: AbstractSet[tuple[str, str]]
 
 
 @cache
@@ -23,27 +47,56 @@ def vader() -> SentimentIntensityAnalyzer | None:
 
 
 @cache
-def _plain_english() -> tuple[SentimentIntensityAnalyzer, frozenset[str], frozenset[str]]:
-    """Return VADER without its phrases; the words they begin with; all words that tell something."""
+def _known() -> _Known:
     from vader import SentimentIntensityAnalyzer
 
-    english = vader()
-    assert english is not None
-    openings = frozenset(phrase.split()[0] for phrase in (*english.multiword, *english.idioms))
-    plain = SentimentIntensityAnalyzer(multiword={}, idioms={})
-    return plain, openings, openings | frozenset(english.lexicon)
+    whole = vader()
+    assert whole is not None
+    phrases = [
+        [word.strip(punctuation) for word in phrase.split()]
+        for phrase in (*whole.multiword, *whole.idioms)
+    ]
+    return _Known(
+        SentimentIntensityAnalyzer(multiword={}, idioms={}),
+        frozenset(whole.lexicon),
+        frozenset(first for first, *_ in phrases),
+        frozenset((first, second) for first, second, *_ in phrases),
+    )
 
 
 def score(sentence: str, analyzer: SentimentIntensityAnalyzer) -> float:
-    """Return what VADER scores, without the work (nearly all) that cannot change it."""
-    if analyzer is vader() and sentence.isascii():
-        tokens = sentence.lower().split()
-        words = [token.strip(punctuation) for token in tokens]
-        plain, openings, telling = _plain_english()
-        # A token of punctuation alone may be a smiley, or hold one.
-        if all(words) and telling.isdisjoint((*tokens, *words)):
-            return 0.0
-        if openings.isdisjoint((*tokens, *words)):
-            analyzer = plain
-    score: float = analyzer.polarity_scores(sentence)["compound"]
-    return score
+    """Return what VADER scores: its compound, from -1 to 1."""
+    if analyzer is vader() and WORDS_ONLY.fullmatch(sentence):
+        known = _known()
+        plain = sentence.replace("’", "'").replace("‘", "'")
+        lowered = plain.lower().split()
+        words = [token.strip(punctuation) for token in lowered]
+        phrase = not known.openings.isdisjoint(words) and not known.pairs.isdisjoint(
+            pairwise(words)
+        )
+        if not phrase:
+            # A token of punctuation alone may be a smiley, or hold one.
+            scored = [
+                at
+                for at, word in enumerate(words)
+                if word in known.lexicon or lowered[at] in known.lexicon or not word
+            ]
+            if not scored:
+                return 0.0
+            analyzer = known.plain
+            sentence = _around(scored, plain.split(), words) or sentence
+    found: float = analyzer.polarity_scores(sentence)["compound"]
+    return found
+
+
+def _around(scored: list[int], tokens: list[str], words: list[str]) -> str:
+    """Return those tokens that the score depends on; ``""`` where it may depend on all."""
+    kept = {near for at in scored for near in range(at - BEFORE, at + AFTER + 1)}
+    kept.update(at for at, word in enumerate(words) if word == "but")
+    chosen = [token for at, token in enumerate(tokens) if at in kept]
+    # Capitals count where not all words have them; "I" and "A" count nothing.
+    if any(token.isupper() and len(token) > 1 for token in chosen):
+        return ""
+    whole, part = " ".join(tokens), " ".join(chosen)
+    missing = (mark * (whole.count(mark) - part.count(mark)) for mark in "!?")
+    return f"{part} {''.join(missing)}"

@@ -58,10 +58,12 @@ def is_english(
     words: list[str], language: str, probability: float, english: SentimentIntensityAnalyzer
 ) -> bool:
     """Whether words in lower case, which the identifier takes for *language*, are English."""
+    if language == "en" and probability >= _ENGLISH:
+        return True
     known = sum(
         word in english.lexicon or word in english.booster or word in english.negations
         for word in words
     )
     if language == "en":
-        return probability >= _ENGLISH or known > 0
+        return known > 0
     return probability < _LIKELY and 2 * known >= len(words)

@@ -287,30 +287,90 @@ def test_any_text(text: str) -> None:
     assert determine(text) == found
 
 
-def test_what_is_skipped_would_change_nothing() -> None:
-    """Whether a sentence is given to VADER, and with its phrases or not, its score is VADER's."""
+MARKED = ["!", "?", "!!", "?!", ",", ")", "...", '"', "…", "’s", "-", ":", "."]
+FILLERS = [
+    "the",
+    "moon",
+    "is",
+    "of",
+    "very",
+    "kind",
+    "but",
+    "least",
+    "at",
+    "no",
+    "without",
+    "doubt",
+    "never",
+    "so",
+    "this",
+    "I",
+    "a",
+    "it",
+    "BUT",
+    "But",
+]
+SIGNS = [
+    ":)",
+    ":(",
+    ":D",
+    "XD",
+    ":-þ",
+    "<3",
+    ":),",
+    "!!",
+    "?",
+    "…",
+    "—",
+    "“good”",
+    "can’t",
+    "don’t",
+    "1",
+    "2.",
+    "(turn",
+    "©",
+    "1️⃣",
+    "❤️",
+    "😀",
+    "o.O",
+    "}:(",
+    "&",
+    "'}{'",
+    "(",
+]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_skipped_would_change_nothing(seed: int) -> None:
+    """However much of a sentence is given to VADER, the score is that of the whole."""
     english = sentiment.english.vader()
     assert english is not None
-    phrases = sorted({*english.multiword, *english.idioms, *english.special_cases})
-    words = [
-        *sorted(english.lexicon)[::40],
-        "the",
-        "moon",
-        "is",
-        "of",
-        "very",
-        "not",
-        "no",
-        "but",
-        "least",
-        "kind",
+    pools = [
+        FILLERS,
+        sorted(english.lexicon),
+        sorted(english.booster),
+        sorted(english.negations),
+        sorted({*english.multiword, *english.idioms, *english.special_cases}),
+        SIGNS,
     ]
-    chance = random.Random(3)
-    pools = [words, words[-10:], [*phrases, *words[-10:]]]
-    forms = [str, str.upper, str.title, lambda text: f"({text})", lambda text: f"{text} :),"]
-    ends = ["", ".", "?!", "!!", " ❤️"]
-    for _ in range(3000):
-        pool = chance.choice(pools)
-        said = " ".join(chance.choice(pool) for _ in range(chance.randint(1, 7)))
-        said = chance.choice(forms)(said) + chance.choice(ends)
-        assert sentiment.english.score(said, english) == english.polarity_scores(said)["compound"], said
+    chance = random.Random(seed)
+
+    def word() -> str:
+        (pool,) = chance.choices(pools, (9, 3, 2, 2, 1, 3))
+        before, after = chance.choice(["", "", "", *"(\"'*[“‘"]), chance.choice(["", "", *MARKED])
+        form = chance.choice([str, str, str, str, str.upper, str.title])
+        return before + form(chance.choice(pool)) + after
+
+    for _ in range(2000):
+        gap = chance.choice([" ", " ", "  ", "\t"])
+        said = gap.join(word() for _ in range(chance.randint(1, 12)))
+        assert (
+            sentiment.english.score(said, english) == english.polarity_scores(said)["compound"]
+        ), said
+
+
+def test_no_emoji_is_taken_for_words() -> None:
+    """What VADER reads as names of pictures is left to VADER whole."""
+    from vader.data.emoji import EMOJI
+
+    assert not [each for each in EMOJI if sentiment.english.WORDS_ONLY.fullmatch(each)]
