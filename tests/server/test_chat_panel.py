@@ -280,8 +280,8 @@ def test_cells_keep_their_conversation(
     views: Views, scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What cells said can be gone on from, in a conversation of its own; the cells do not see it."""
-    from openai_magics import turns
     from openai_magics.conversation import Place
+    from openai_magics.turns import run as turns
 
     session = views.panel.session
     with monkeypatch.context() as patch:
