@@ -969,11 +969,8 @@ def test_help_imports_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     *listed, modules = done.stdout.splitlines()
     assert "    repair" in "\n".join(listed)
-    assert set(eval(modules)) == {
-        "openai_magics",
-        "openai_magics.__main__",
-        "openai_magics.errors",
-    }
+    rooms = {".".join(name.split(".")[:2]) for name in eval(modules)}
+    assert rooms == {"openai_magics", "openai_magics.__main__", "openai_magics.errors"}
 
 
 def test_a_closed_pipe_is_no_traceback(path: Path) -> None:
