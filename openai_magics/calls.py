@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from openai_magics.exchange import Reply, joined
 from openai_magics.keys import HIDDEN, Secret
-from openai_magics.wire import StreamReader
+from openai_magics.wire.events import EventReader
 
 if TYPE_CHECKING:
     from openai_magics.rounds.steps import Step
@@ -79,7 +79,7 @@ class Call:
 
     Attributes
     ----------
-    reader : StreamReader or None
+    reader : EventReader or None
         Reads the answer where it is streamed.
     reply : Reply or None
         The answer, once it is whole.
@@ -90,7 +90,7 @@ class Call:
     """
 
     def __init__(self, listener: Listener, key: Secret) -> None:
-        self.reader: StreamReader | None = None
+        self.reader: EventReader | None = None
         self.reply: Reply | None = None
         self.heard = False
         self.speaking = False

@@ -21,7 +21,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from openai_magics import failures, local, routes, wire, wire_responses
+from openai_magics import failures, local, routes
 from openai_magics.calls import Call, Listener, bar, hidden
 from openai_magics.config import Settings
 from openai_magics.connection import Target, choose
@@ -44,6 +44,8 @@ from openai_magics.keys import Secret, redact
 from openai_magics.routes import ROUTES
 from openai_magics.schemas import forms
 from openai_magics.sent_images import Parts, sent_images
+from openai_magics.wire import answers, bodies, chat, responses
+from openai_magics.wire.events import EventReader
 
 if TYPE_CHECKING:
     import openai
@@ -259,8 +261,8 @@ class Live:
         if target.local and route is None and request.occurrence and "seed" not in parameters:
             # The engine repeats itself for a seed: another sample is another seed.
             parameters["seed"] = request.occurrence + 1
-        if wire.wants_json(request):
-            system = wire.with_json_asked_for(request, system)
+        if bodies.wants_json(request):
+            system = bodies.with_json_asked_for(request, system)
         system = forms.in_words(form, request.schema, system)
         if self.holds_key(canonical_json([request.said, system]).decode(), key):
             raise OptionError(
@@ -296,7 +298,7 @@ class Live:
         return client.post(
             spoken.ROUTE,
             cast_to=httpx2.Response,
-            content=wire.encode(sent),
+            content=bodies.encode(sent),
             options={"headers": {"Content-Type": "application/json"}},
             stream=True,
         )
@@ -304,12 +306,12 @@ class Live:
     def _wire(self, request: Request) -> Any:
         """Return the room that speaks the protocol which is asked for."""
         api = request.api or self.settings.get("api")
-        return wire_responses if api == "responses" else wire
+        return responses if api == "responses" else chat
 
-    def _reader(self, response: Any, request: Request) -> wire.StreamReader | None:
+    def _reader(self, response: Any, request: Request) -> EventReader | None:
         """Return the reader of a stream; ``None`` where the body is to be read whole."""
         if "text/event-stream" in response.headers.get("content-type", ""):
-            reader: wire.StreamReader = self._wire(request).StreamReader()
+            reader: EventReader = self._wire(request).StreamReader()
             return reader
         return None
 
@@ -319,7 +321,7 @@ class Live:
             return Reply(payload=routes.read(route, content, kind))
         spoken = self._wire(request)
         if content.startswith((b"data:", b"event:")):  # a stream that does not say so
-            reader: wire.StreamReader = spoken.StreamReader()
+            reader: EventReader = spoken.StreamReader()
             deque(reader.feed(content), maxlen=0)
             return reader.reply(request)
         reply: Reply = spoken.reply_of(content, kind, request)
@@ -370,7 +372,7 @@ class Live:
                     f"{target.endpoint} wants a key, and none is set.",
                     "Set one: %openai key, or OPENAI_API_KEY in the environment.",
                 ) from None
-            if isinstance(problem, ModelNotFound) and spoken is wire_responses:
+            if isinstance(problem, ModelNotFound) and spoken is responses:
                 problem.remedy += " A server without the Responses API: --api chat"
             problem.reply = finished(problem.reply or call.partial())
             wait = _wait(problem, self.settings.get("retries") - left)
@@ -465,7 +467,7 @@ def _understood(error: Exception, target: Target, key: Secret) -> ServiceError:
     elif isinstance(error, (openai.APIConnectionError, httpx2.TransportError)):
         problem = failures.connection_failure(error, target.endpoint)
     elif isinstance(error, (json.JSONDecodeError, httpx2.DecodingError, UnicodeDecodeError)):
-        problem = BadReply(f"The server sent what is not JSON ({error}).", wire.CHECK)
+        problem = BadReply(f"The server sent what is not JSON ({error}).", answers.CHECK)
     else:
         problem = ServiceError(f"The client failed: {type(error).__name__}: {error}")
     return failures.hide(problem, lambda text: redact(text, [key]))

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
-from openai_magics import wire
 from openai_magics.calls import Listener, bar
 from openai_magics.errors import OptionError
 from openai_magics.exchange import Request, Resolved
+from openai_magics.wire import answers, bodies
 
 __all__ = ["ROUTES", "Route", "call", "read"]
 
@@ -91,7 +91,7 @@ def call(
     if not given:
         return path, {}
     return path, {
-        "content": wire.encode(given),
+        "content": bodies.encode(given),
         "options": {"headers": {"Content-Type": "application/json"}},
     }
 
@@ -109,7 +109,7 @@ def read(route: Route, content: bytes, content_type: str) -> Any:
         It is none.
     """
     if not route.content:
-        return wire.listing(content, content_type)
+        return answers.listing(content, content_type)
     return {"content": _text(content)}
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from openai_magics import wire
 from openai_magics.exchange import Exchange, Message
+from openai_magics.wire import chat
 
 __all__ = ["Lineage", "as_sent", "parts", "turns_before"]
 
@@ -67,7 +67,7 @@ def as_sent(item: Exchange, before: Sequence[Exchange] = ()) -> dict[str, Any]:
             resolved, model=asked.model, system=asked.system, parameters=asked.parameters
         )
     request = replace(item.request, history=tuple(earlier))
-    return wire.body(request, resolved, stream=False)
+    return chat.body(request, resolved, stream=False)
 
 
 def parts(messages: Sequence[Message]) -> list[Mapping[str, Any]]:

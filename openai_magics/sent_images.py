@@ -9,7 +9,7 @@ from openai_magics.exchange import Request, canonical_json, image_parts
 __all__ = ["Parts", "sent_images"]
 
 Parts = dict[bytes, Any]
-"""What goes over the wire for each image (see `wire.body`)."""
+"""What goes over the wire for each image (see `wire.chat.body`)."""
 
 
 def sent_images(request: Request, model: str | None) -> tuple[Parts, list[Any]]:

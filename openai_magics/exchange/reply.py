@@ -55,7 +55,7 @@ class Reply:
         The JSON of a listing or a job; ``None`` for an answer in words.
     items : tuple of dict
         What a model of the Responses API said besides (reasoning, calls of built-in tools), as
-        it goes back to it with later turns (see `openai_magics.wire_responses`).
+        it goes back to it with later turns (see `openai_magics.wire.responses`).
     model : str or None
         The model that served it, as the server names it.
     usage : dict

@@ -9,11 +9,12 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openai_magics import failures, wire
+from openai_magics import failures
 from openai_magics.canonical import joined
 from openai_magics.dialogue import record_line
 from openai_magics.errors import MagicsError, ServiceError
 from openai_magics.exchange import Exchange, Reply
+from openai_magics.wire import bodies, chat
 from tests.property.strategies import odd, plain, quick
 from tests.unit.making import ask
 
@@ -31,7 +32,7 @@ def chunk(finish: str | None = None, **delta: Any) -> dict[str, Any]:
 
 
 def read(parts: list[bytes]) -> tuple[list[str], Reply]:
-    reader = wire.StreamReader()
+    reader = chat.StreamReader()
     pieces = [piece for part in parts for piece in reader.feed(part)]
     return pieces, reader.reply(ask())
 
@@ -64,7 +65,7 @@ def test_chunks_do_not_matter(
 def test_what_came_before_the_end_is_kept(pieces: list[str], cut: int) -> None:
     """Wherever a connection ends, what had come is a beginning of the answer."""
     data = b"".join(event(chunk(content=piece), "\n") for piece in pieces)
-    reader = wire.StreamReader()
+    reader = chat.StreamReader()
     said = list(reader.feed(data[:cut]))
     assert said == [joined(piece) for piece in pieces if piece][: len(said)]
     assert reader.partial().finish_reason == "cut_off"
@@ -90,14 +91,14 @@ def test_any_json_as_an_answer(value: Any, place: str) -> None:
         "around": {"choices": [{"message": {"content": "x"}}], "usage": value, "model": value},
     }
     content = json.dumps(bodies[place]).encode()
-    recorded(lambda: wire.reply_of(content, "application/json", ask()))
+    recorded(lambda: chat.reply_of(content, "application/json", ask()))
 
 
 @quick
 @given(st.binary(max_size=60), st.sampled_from(["", "text/html", "application/json"]))
 def test_any_bytes(content: bytes, kind: str) -> None:
     """And whatever bytes."""
-    recorded(lambda: wire.reply_of(content, kind, ask()))
+    recorded(lambda: chat.reply_of(content, kind, ask()))
     recorded(lambda: read([content, b"\n\n", event(chunk("stop"), "\n")])[1])
 
 
@@ -130,5 +131,5 @@ def test_any_failure(status: int | None, content: Any, headers: dict[str, str]) 
 @given(plain)
 def test_what_is_sent_is_json(value: Any) -> None:
     """A body is UTF-8, whatever it holds."""
-    sent = wire.encode({"messages": [{"role": "user", "content": value}]})
+    sent = bodies.encode({"messages": [{"role": "user", "content": value}]})
     json.loads(sent.decode())

@@ -278,14 +278,14 @@ asyncio.run(cancel_unheard())
 ### Interrupted
 held.ask("Hi", on_text=lambda piece: signal.raise_signal(signal.SIGINT))
 ### ServiceError
-from openai_magics import wire
-real = wire.StreamReader.feed
+from openai_magics.wire import events
+real = events.EventReader.feed
 def broken(self, data):
     raise RuntimeError("a bug of ours")
-wire.StreamReader.feed = broken
+events.EventReader.feed = broken
 held.ask("Hi", on_text=print)
 ### ServiceError
-wire.StreamReader.feed = real
+events.EventReader.feed = real
 import httpx2
 real_send = httpx2.Client.send
 def broken_send(self, request, **options):

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from openai_magics import errors, wire
+from openai_magics import errors
 from openai_magics.errors import BadReply
 from openai_magics.exchange import Reply, Request, Resolved
+from openai_magics.wire import answers, bodies, chat
 from tests.unit.making import ask
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
@@ -47,7 +48,7 @@ def words(*pieces: str, end: str = "\n") -> bytes:
 
 def read(data: bytes, size: int | None = None) -> tuple[list[str], Reply]:
     """Read a stream in parts of *size* bytes (all at once without)."""
-    reader = wire.StreamReader()
+    reader = chat.StreamReader()
     parts = [data] if size is None else [data[n : n + size] for n in range(0, len(data), size)]
     pieces = [piece for part in parts for piece in reader.feed(part)]
     pieces += reader.end()
@@ -60,13 +61,13 @@ def read(data: bytes, size: int | None = None) -> tuple[list[str], Reply]:
 def body(request: Request, system: str | None = None, *, stream: bool = False) -> dict[str, Any]:
     """Return what is sent of a request."""
     resolved = Resolved("m", "localhost", system, request.parameters)
-    return wire.body(request, resolved, stream=stream)
+    return chat.body(request, resolved, stream=stream)
 
 
 def sent(request: Request, system: str | None = None, *, stream: bool = False) -> dict[str, Any]:
     """Return the body of a request to the model ``m``."""
     resolved = Resolved("m", system=system, parameters=request.parameters)
-    return wire.body(request, resolved, stream=stream)
+    return chat.body(request, resolved, stream=stream)
 
 
 def test_body() -> None:
@@ -118,9 +119,9 @@ def test_body_with_everything() -> None:
 )
 def test_json_is_asked_for_in_words(system: str | None, prompt: str, asked: str | None) -> None:
     """OpenAI refuses ``json_object`` where no message speaks of JSON; so one does."""
-    assert wire.with_json_asked_for(ask(prompt), system) == asked
-    assert wire.wants_json(ask(parameters={"response_format": {"type": "json_object"}}))
-    assert not wire.wants_json(ask())
+    assert bodies.with_json_asked_for(ask(prompt), system) == asked
+    assert bodies.wants_json(ask(parameters={"response_format": {"type": "json_object"}}))
+    assert not bodies.wants_json(ask())
 
 
 @pytest.mark.parametrize(
@@ -135,7 +136,7 @@ def test_json_is_asked_for_in_words(system: str | None, prompt: str, asked: str 
 )
 def test_encode(text: str, sent: str) -> None:
     """What goes out is UTF-8, whatever the prompt holds."""
-    assert json.loads(wire.encode({"a": text}).decode()) == {"a": sent}
+    assert json.loads(bodies.encode({"a": text}).decode()) == {"a": sent}
 
 
 # --- whole answers
@@ -158,7 +159,7 @@ def completion(**message: Any) -> dict[str, Any]:
 
 def reply_of(held: Any, request: Request | None = None, kind: str = "application/json") -> Reply:
     content = held if isinstance(held, bytes) else json.dumps(held).encode()
-    return wire.reply_of(content, kind, request or ask())
+    return chat.reply_of(content, kind, request or ask())
 
 
 def test_a_whole_answer() -> None:
@@ -299,9 +300,9 @@ def test_settled(
 
 def test_listing() -> None:
     """A listing is an object; what is none is said to be none."""
-    assert wire.listing(b'{"data": []}', "application/json") == {"data": []}
+    assert answers.listing(b'{"data": []}', "application/json") == {"data": []}
     with pytest.raises(BadReply, match="in place of a listing"):
-        wire.listing(b"[]", "application/json")
+        answers.listing(b"[]", "application/json")
 
 
 # --- streams
@@ -328,7 +329,7 @@ def test_however_the_bytes_come(end: str, size: int | None) -> None:
 
 def test_text_comes_as_soon_as_its_event_ends() -> None:
     """Nothing is held back that can be shown."""
-    reader, data = wire.StreamReader(), event(delta(content="a"))
+    reader, data = chat.StreamReader(), event(delta(content="a"))
     assert list(reader.feed(data[:-1])) == []
     assert list(reader.feed(data[-1:])) == ["a"]
     assert reader.text == "a"
@@ -483,7 +484,7 @@ def test_a_stream_that_ends_early(data: bytes, words: str) -> None:
 )
 def test_pieces_that_are_none(data: bytes) -> None:
     """What is not a piece of an answer is an error of ours, and what came before it is kept."""
-    reader = wire.StreamReader()
+    reader = chat.StreamReader()
     assert list(reader.feed(event(delta(content="Half")))) == ["Half"]
     with pytest.raises(BadReply, match="a piece of the answer"):
         list(reader.feed(data))

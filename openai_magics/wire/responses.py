@@ -13,15 +13,17 @@ with later turns, which reasoning models need.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from openai_magics.errors import BadReply
-from openai_magics.exchange import Message, Reply, Request, Resolved, joined
+from openai_magics.exchange import Reply, Request, Resolved, joined
 from openai_magics.failures import failure
 from openai_magics.schemas import forms
-from openai_magics.wire import CHECK, CUT_OFF, object_of, settled, text_or_none, wired
-from openai_magics.wire import StreamReader as ChatReader
+from openai_magics.wire.answers import CHECK, CUT_OFF, object_of, settled, text_or_none
+from openai_magics.wire.bodies import wired
+from openai_magics.wire.events import EventReader
+from openai_magics.wire.items import call_of, input_items, kept_items, said_in
 
 __all__ = ["ROUTE", "StreamReader", "body", "reply_of"]
 
@@ -43,13 +45,15 @@ def body(
     *,
     stream: bool,
 ) -> dict[str, Any]:
-    """Return the JSON body of a request: only what was set is in it (see `wire.body`)."""
+    """Return the JSON body of a request: only what was set is in it (see `wire.chat.body`)."""
     messages = [*request.history, *request.messages]
     shown = [wired(message, parts) for message in messages] if parts else messages
     short = resolved.endpoint == OPENAI
     sent: dict[str, Any] = {
         "model": resolved.model,
-        "input": [item for n, message in enumerate(shown) for item in _items(message, n, short)],
+        "input": [
+            item for n, message in enumerate(shown) for item in input_items(message, n, short)
+        ],
         "store": False,
     }
     if resolved.system:
@@ -94,79 +98,6 @@ def _tool(tool: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"type": "function", "strict": False, "parameters": {}, **function}
 
 
-def _items(message: Message, number: int, short: bool) -> Iterator[Mapping[str, Any]]:
-    """Yield the input items that a message in the shape of chat completions is.
-
-    *short* is whether an answer may be a role and a text: OpenAI takes the whole form only with
-    an id of its own, other servers (llama.cpp) only the whole form.
-    """
-    role, content = message.get("role"), message.get("content")
-    if role == "tool":
-        yield {
-            "type": "function_call_output",
-            "call_id": message.get("tool_call_id"),
-            "output": content,
-        }
-    elif role != "assistant":
-        yield {"role": role, "content": _content(content)}
-    elif message.get("items"):
-        yield from _whole(message)
-    else:
-        if words := content or message.get("refusal"):
-            whole = {"type": "message", "id": f"msg_{number}", "status": "completed"}
-            said = words if short else [_output_text(words)]
-            yield {**({} if short else whole), "role": "assistant", "content": said}
-        for call in message.get("tool_calls") or ():
-            yield _called(call)
-
-
-def _content(content: Any) -> Any:
-    if not isinstance(content, (list, tuple)):
-        return content
-    return [_part(part) for part in content]
-
-
-def _part(part: Mapping[str, Any]) -> Mapping[str, Any]:
-    kind = part.get("type")
-    if kind == "text":
-        return {"type": "input_text", "text": part.get("text")}
-    if kind == "image_url":
-        image = part.get("image_url")
-        image = image if isinstance(image, Mapping) else {"url": image}
-        said = {"image_url": image.get("url"), "detail": image.get("detail") or "auto"}
-        return {"type": "input_image", **said}
-    if kind == "file":
-        return {"type": "input_file", **(part.get("file") or {})}
-    return part
-
-
-def _called(call: Mapping[str, Any]) -> dict[str, Any]:
-    function = call.get("function") or {}
-    return {
-        "type": "function_call",
-        "call_id": call.get("id"),
-        "name": function.get("name"),
-        "arguments": function.get("arguments") or "",
-    }
-
-
-def _whole(message: Message) -> Iterator[Mapping[str, Any]]:
-    """Yield the output items of a reply, with the texts and calls that `_kept` left out."""
-    calls = {call.get("id"): call for call in message.get("tool_calls") or ()}
-    for item in message["items"]:
-        if item.get("type") == "function_call" and item.get("call_id") in calls:
-            yield {**_called(calls[item["call_id"]]), **item}
-        elif item.get("type") == "message" and "content" not in item:
-            text = message.get("content") or ""
-            yield {**item, "content": [_output_text(text)]}
-        else:
-            yield item
-
-
-def _output_text(text: Any) -> dict[str, Any]:
-    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
-
-
 def reply_of(content: bytes, content_type: str, request: Request) -> Reply:
     """Return the reply in the body of a response that was not streamed.
 
@@ -198,11 +129,11 @@ def _raise_failed(value: Mapping[str, Any]) -> None:
 
 def _reply(value: Mapping[str, Any]) -> Reply:
     output: list[Mapping[str, Any]] = [dict(item) for item in value.get("output") or ()]
-    calls = tuple(_call(item) for item in output if item.get("type") == "function_call")
+    calls = tuple(call_of(item) for item in output if item.get("type") == "function_call")
     messages = [item for item in output if item.get("type") == "message"]
     finals = [item for item in messages if item.get("phase") == FINAL]
-    text = "\n\n".join(filter(None, (_said(item, "text") for item in finals or messages)))
-    refusal = "".join(_said(item, "refusal") for item in messages)
+    text = "\n\n".join(filter(None, (said_in(item, "text") for item in finals or messages)))
+    refusal = "".join(said_in(item, "refusal") for item in messages)
     why = str((value.get("incomplete_details") or {}).get("reason"))
     done = "tool_calls" if calls else "stop"
     return Reply(
@@ -210,48 +141,10 @@ def _reply(value: Mapping[str, Any]) -> Reply:
         refusal=joined(refusal) or None,
         finish_reason=CUTS.get(why, "length") if value.get("status") == "incomplete" else done,
         tool_calls=calls,
-        items=_kept(output, joined(text)),
+        items=kept_items(output, joined(text)),
         model=text_or_none(value.get("model")),
         response_id=text_or_none(value.get("id")),
         usage=_usage(value.get("usage") or {}),
-    )
-
-
-def _said(item: Mapping[str, Any], kind: str) -> str:
-    """Return the text (or the refusal) in a message item."""
-    return "".join(str(part.get(kind) or "") for part in item.get("content") or ())
-
-
-def _call(item: Mapping[str, Any]) -> dict[str, Any]:
-    function = {"name": item.get("name"), "arguments": joined(str(item.get("arguments") or ""))}
-    return {"id": item.get("call_id"), "type": "function", "function": function}
-
-
-def _kept(output: Sequence[Mapping[str, Any]], text: str) -> tuple[Mapping[str, Any], ...]:
-    """Return the items that go back to the model; none where the reply itself says all."""
-    kept: list[Mapping[str, Any]] = []
-    more = False
-    for item in output:
-        kind = item.get("type")
-        plain = {name: value for name, value in item.items() if value is not None}
-        if kind == "function_call":
-            plain = {name: plain[name] for name in plain if name not in ("name", "arguments")}
-        elif kind == "message" and _is_plain(item) and _said(item, "text") == text:
-            more = more or "phase" in plain
-            del plain["content"]
-        else:
-            more = True
-        kept.append(plain)
-    return tuple(kept) if more else ()
-
-
-def _is_plain(item: Mapping[str, Any]) -> bool:
-    """Whether a message is one text and nothing else."""
-    parts: list[Mapping[str, Any]] = list(item.get("content") or ())
-    return (
-        len(parts) == 1
-        and parts[0].get("type") == "output_text"
-        and not parts[0].get("annotations")
     )
 
 
@@ -273,7 +166,7 @@ SILENT = {
 """Deltas that are no text of the answer → what they are of."""
 
 
-class StreamReader(ChatReader):
+class StreamReader(EventReader):
     """The events of a streamed response in, text out; then the whole as a reply.
 
     The text comes from the deltas; what is kept at the end is what the last event says, or,
@@ -353,7 +246,7 @@ class StreamReader(ChatReader):
         return [self._items[index] for index in sorted(self._items)]
 
     def reply(self, request: Request) -> Reply:
-        """Return the whole, after the last byte (see `wire.StreamReader.reply`)."""
+        """Return the whole, after the last byte (see `EventReader.reply`)."""
         try:
             return super().reply(request)
         except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -1,0 +1,1 @@
+"""The protocols without a socket: bodies out; replies, deltas and failures in."""
