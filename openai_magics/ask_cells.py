@@ -21,7 +21,7 @@ from openai_magics.exchange import Exchange, Request, canonical_json
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
-    from openai_magics.magics.options import AskLine
+    from openai_magics.magics.ask_options import AskLine
 
 __all__ = ["instruction", "on_a_line", "source"]
 
@@ -173,14 +173,14 @@ def _read_back(made: str) -> AskLine:
     """
     from IPython.core.inputtransformer2 import TransformerManager
 
-    from openai_magics.magics import options
+    from openai_magics.magics import ask_options
 
     code: str = TransformerManager().transform_cell(made)  # type: ignore[no-untyped-call]
     nodes = ast.walk(ast.parse(code))
     found = [str(node.value) for node in nodes if isinstance(node, ast.Constant)]
     if len(found) != 3 or found[0] != "ask":
         raise ValueError("it is not read as one cell magic")
-    return options.ask_line(_parser(), "%%ask", found[1], found[2])
+    return ask_options.ask_line(_parser(), "%%ask", found[1], found[2])
 
 
 @lru_cache(maxsize=1)
@@ -188,7 +188,7 @@ def _parser() -> ArgumentParser:
     """Return a parser with the options of ask."""
     from IPython.core.magic_arguments import MagicArgumentParser
 
-    from openai_magics.magics.options import ASK_ARGUMENTS
+    from openai_magics.magics.ask_options import ASK_ARGUMENTS
 
     parser = cast("ArgumentParser", MagicArgumentParser())  # type: ignore[no-untyped-call]
     for flags, settings in ASK_ARGUMENTS:

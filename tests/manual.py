@@ -11,7 +11,7 @@ OPTIONS = README.parent / "docs" / "options.md"
 
 def ask_table() -> str:
     """Return the options of ask as a Markdown table."""
-    from openai_magics.magics.options import ASK_ARGUMENTS
+    from openai_magics.magics.ask_options import ASK_ARGUMENTS
 
     rows = ["| option | does |", "|---|---|"]
     for flags, settings in ASK_ARGUMENTS:

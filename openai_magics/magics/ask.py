@@ -10,11 +10,11 @@ from IPython.core.magic import line_cell_magic, magics_class, no_var_expand
 from IPython.core.magic_arguments import magic_arguments
 
 from openai_magics.errors import OptionError
-from openai_magics.magics import options
+from openai_magics.magics import ask_options, options
 from openai_magics.magics.base import Family
 
 if TYPE_CHECKING:
-    from openai_magics.magics.options import AskLine
+    from openai_magics.magics.ask_options import AskLine
     from openai_magics.session import Session
     from openai_magics.turns import Asking
 
@@ -31,7 +31,7 @@ class AskMagics(Family):
     @no_var_expand
     @line_cell_magic
     @magic_arguments()
-    @options.ask_arguments
+    @ask_options.ask_arguments
     def ask(self, line: str, cell: str | None = None) -> None:
         """Ask a model.
 
@@ -67,7 +67,7 @@ class AskMagics(Family):
         paths, patterns, folders, URLs or variables.
         """
         name = "%ask" if cell is None else "%%ask"
-        typed = self.with_named(options.ask_line(options.parser_of(self.ask), name, line, cell))
+        typed = self.with_named(ask_options.ask_line(options.parser_of(self.ask), name, line, cell))
         about = self._last_error() if typed.error else None
         try:
             if typed.dry_run:

@@ -12,7 +12,7 @@ from typing import Any
 from IPython.core.magic_arguments import MagicArgumentParser
 
 from openai_magics.errors import OptionError
-from openai_magics.magics import options
+from openai_magics.magics import ask_options, options
 
 __all__ = ["COMMANDS", "SETUP", "UNSET", "fields", "parsers"]
 
@@ -29,7 +29,7 @@ SETUP: tuple[Settings, ...] = (
     (("-t", "--temperature"), {"type": float, "help": "the sampling temperature"}),
     (("--max-tokens",), {"type": int, "metavar": "N", "help": "stop answers after N tokens"}),
     (("--seed",), {"type": int, "help": "the seed, where the server takes one"}),
-    (("--effort",), {"choices": options.EFFORTS, "help": "how long a reasoning model thinks"}),
+    (("--effort",), {"choices": ask_options.EFFORTS, "help": "how long a reasoning model thinks"}),
     (
         ("-p", "--param"),
         {"action": "append", "metavar": "KEY=VALUE", "help": "another parameter; JSON, or text"},

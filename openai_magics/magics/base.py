@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from openai_magics.exchange import Reply
     from openai_magics.keys import Secret
-    from openai_magics.magics.options import AskLine
+    from openai_magics.magics.ask_options import AskLine
     from openai_magics.render import Bundle
     from openai_magics.session import Session
     from openai_magics.turns import Asking

@@ -13,14 +13,14 @@ from IPython.core.magic import line_cell_magic, magics_class, no_var_expand
 from IPython.core.magic_arguments import magic_arguments
 
 from openai_magics.errors import OptionError
-from openai_magics.magics import options
+from openai_magics.magics import ask_options, options
 from openai_magics.magics.base import Family
 
 if TYPE_CHECKING:
     from openai_magics.described import Described
     from openai_magics.images.attached import Attached
     from openai_magics.images.listed import Broken
-    from openai_magics.magics.options import AskLine
+    from openai_magics.magics.ask_options import AskLine
 
 __all__ = ["ARGUMENTS", "DescribeMagics"]
 
@@ -77,7 +77,7 @@ NOT_OURS = {
 """Options of ask that mean nothing here: an image is described outside of any conversation."""
 ARGUMENTS = (
     *OWN,
-    *((flags, given) for flags, given in options.ASK_ARGUMENTS if flags[-1] not in NOT_OURS),
+    *((flags, given) for flags, given in ask_options.ASK_ARGUMENTS if flags[-1] not in NOT_OURS),
 )
 
 
@@ -121,7 +121,7 @@ class DescribeMagics(Family):
         name = "%describe" if cell is None else "%%describe"
         typed = self.typed(self.describe, name, line)
         prompt = _prompt(name, typed, cell)
-        asked = self.with_named(options.asked(name, typed, prompt or ""))
+        asked = self.with_named(ask_options.asked(name, typed, prompt or ""))
         if not typed.source:
             raise OptionError(f"{name}: which image?", "See %describe? for examples.")
         found, total = self._found(typed)

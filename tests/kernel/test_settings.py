@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from openai_magics.magics import options
+from openai_magics.magics import ask_options
 from tests.kernel.kernels import KEY, MODEL, Kernel, environment, loaded, records
 from tests.scripted import ScriptedServer
 from tests.scripted.fixtures import serving
@@ -100,7 +100,7 @@ def test_manual_page(pair: tuple[Kernel, Kernel], code: str) -> None:
     """``%ask?`` is a page with every option and with examples."""
     (page,) = pair[0].ok(code).reply["payload"]
     text = page["data"]["text/plain"]
-    for flags, settings in options.ASK_ARGUMENTS:
+    for flags, settings in ask_options.ASK_ARGUMENTS:
         assert all(flag in text for flag in flags)
         assert settings["help"].split()[0] in text
     assert "%ask What is a fingerprint?" in text

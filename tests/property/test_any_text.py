@@ -18,7 +18,8 @@ from openai_magics.canonical import joined
 from openai_magics.dialogue import DialogueFile, record_line
 from openai_magics.errors import MagicsError, OptionError
 from openai_magics.exchange import Exchange, Reply
-from openai_magics.magics.options import ask_line, split
+from openai_magics.magics.ask_options import ask_line
+from openai_magics.magics.options import split
 from openai_magics.scan import CLOSING
 from tests.property.strategies import markup, odd, quick, slow
 from tests.unit.hostile import read

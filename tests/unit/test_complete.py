@@ -15,7 +15,7 @@ from openai_magics import magics
 from openai_magics import session as sessions
 from openai_magics.exchange import Exchange, Reply, Request
 from openai_magics.magics import complete
-from openai_magics.magics.options import ASK_ARGUMENTS
+from openai_magics.magics.ask_options import ASK_ARGUMENTS
 from openai_magics.session import Session
 from tests.unit.making import exchange
 

@@ -11,7 +11,7 @@ import pytest
 
 from openai_magics import render
 from openai_magics.errors import OptionError
-from openai_magics.magics.options import ASK_ARGUMENTS
+from openai_magics.magics.ask_options import ASK_ARGUMENTS
 from tests.unit.dialogues import Talk, hostile
 
 

@@ -276,21 +276,22 @@ ROOMS = {
     # front ends
     "__init__": "",
     "magics": "magics.configurable magics.families",
-    "magics.ask": "errors magics.base magics.options",
-    "magics.assistant_options": "errors magics.options",
+    "magics.ask": "errors magics.ask_options magics.base magics.options",
+    "magics.assistant_options": "errors magics.ask_options magics.options",
     "magics.assistants": "config errors magics.assistant_options magics.base magics.options "
     "magics.show render",
     "magics.base": "cells errors magics.options",
     "magics.complete": "errors magics.families magics.options",
     "magics.configurable": "config",
-    "magics.describe": "errors magics.base magics.options",
+    "magics.describe": "errors magics.ask_options magics.base magics.options",
     "magics.dialogue": "errors magics.base magics.options magics.show render",
     "magics.families": "",
     "magics.jobs": "config errors magics.base magics.show",
     "magics.job_text": "errors",
     "magics.train": "cells config errors magics.base magics.job_text magics.options magics.show",
     "magics.named": "errors",
-    "magics.options": "config errors",
+    "magics.options": "errors",
+    "magics.ask_options": "config errors magics.options",
     "magics.questions": "",
     "magics.displayed": "",
     "magics.service": "cells config errors magics.base magics.configurable",
@@ -341,7 +342,7 @@ LATER = {
     "logs": "config errors",
     "__init__": "magics",
     "__main__": "merge repair",
-    "ask_cells": "magics.options",
+    "ask_cells": "magics.ask_options",
     "client": "local.observe",
     "described": "images.listed",
     "describing": "images.listed",
@@ -366,7 +367,7 @@ LATER = {
     "magics.dialogue": "export",
     "magics.displayed": "render",
     "magics.jobs": "calls training training.jobs training.shown",
-    "magics.options": "exchange",
+    "magics.ask_options": "exchange",
     "magics.train": "calls render training training.job training.selection training.shown "
     "training.tables",
     "magics.service": "connection keys magics.show status",
@@ -438,7 +439,6 @@ HEAVY = {
 LONG = {
     "client": "both twins of sending, sync and async, beside each other",
     "dialogue": "the file: what a reader opens to see the format",
-    "magics.options": "the table of ask's options is a third of it",
     "salvage": "one reader of damaged files",
 }
 """Rooms of more than 300 lines, and why."""

@@ -11,11 +11,11 @@ from IPython.core.magic_arguments import argument, magic_arguments
 
 from openai_magics.errors import OptionError
 from openai_magics.exchange import AskOptions
-from openai_magics.magics import options
+from openai_magics.magics import ask_options, options
 
 
 @magic_arguments()
-@options.ask_arguments
+@ask_options.ask_arguments
 def ask(line: str) -> None:
     """Ask."""
 
@@ -34,8 +34,8 @@ TOOL: ArgumentParser = options.parser_of(tool)
 
 def changed(line: str, cell: str | None = None) -> dict[str, Any]:
     """Return what a line sets, apart from its defaults."""
-    typed = options.ask_line(ASK, "%ask", line, cell)
-    plain = options.AskLine("", AskOptions())
+    typed = ask_options.ask_line(ASK, "%ask", line, cell)
+    plain = ask_options.AskLine("", AskOptions())
     found = {
         item.name: getattr(typed, item.name)
         for item in dataclasses.fields(typed)
@@ -157,7 +157,7 @@ def test_lines(line: str, values: dict[str, Any]) -> None:
 )
 def test_cells(line: str, cell: str, message: str) -> None:
     """The text of a cell is the prompt, below what stands after the options; it has none itself."""
-    typed = options.ask_line(ASK, "%%ask", line, cell)
+    typed = ask_options.ask_line(ASK, "%%ask", line, cell)
     assert typed.message == message
     assert typed.parameters == {}
 
@@ -193,14 +193,14 @@ ERRORS = [
 def test_errors(line: str, words: str) -> None:
     """What is wrong is an error that fails the cell, in the words that were typed."""
     with pytest.raises(OptionError) as caught:
-        options.ask_line(ASK, "%ask", line)
+        ask_options.ask_line(ASK, "%ask", line)
     assert words in str(caught.value)
     assert str(caught.value).startswith("%ask")
 
 
 def test_a_value_is_frozen() -> None:
     """What was typed does not change on its way."""
-    typed = options.ask_line(ASK, "%ask", "x")
+    typed = ask_options.ask_line(ASK, "%ask", "x")
     with pytest.raises(dataclasses.FrozenInstanceError):
         typed.message = "y"  # type: ignore[misc]
 
@@ -260,4 +260,4 @@ def test_every_option_is_explained() -> None:
         assert action.help, action.option_strings
         assert action.option_strings
     help_ = ask.__doc__ or ""
-    assert all(name in help_ for flags, _ in options.ASK_ARGUMENTS for name in flags)
+    assert all(name in help_ for flags, _ in ask_options.ASK_ARGUMENTS for name in flags)
