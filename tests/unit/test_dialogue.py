@@ -617,13 +617,13 @@ def test_deleted_between_two_looks(path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.undo()
     file.append(ONE)
     monkeypatch.setattr(file, "_refresh", lambda: path.unlink(missing_ok=True))
-    gone = file._forget
+    gone = file._index.forget
 
     def forget() -> None:
         monkeypatch.undo()
         gone()
 
-    monkeypatch.setattr(file, "_forget", forget)
+    monkeypatch.setattr(file._index, "forget", forget)
     assert answer(file, ONE) is None
 
 

@@ -59,7 +59,12 @@ ROOMS = {
     "disk": "errors interrupts",
     "scan": "errors",
     "logs": "",
-    "dialogue": "logs disk errors exchange interrupts scan",
+    "dialogue": "dialogue.file dialogue.records",
+    "dialogue.records": "errors exchange",
+    "dialogue.index": "disk errors scan",
+    "dialogue.writer": "dialogue.index dialogue.records disk errors exchange interrupts scan",
+    "dialogue.file": "dialogue.index dialogue.records dialogue.writer disk errors exchange "
+    "interrupts logs scan",
     "entries": "errors exchange scan",
     "salvage": "entries errors scan",
     "union": "entries",
@@ -438,7 +443,6 @@ HEAVY = {
 
 LONG = {
     "client": "both twins of sending, sync and async, beside each other",
-    "dialogue": "the file: what a reader opens to see the format",
     "salvage": "one reader of damaged files",
 }
 """Rooms of more than 300 lines, and why."""
