@@ -176,7 +176,7 @@ def test_one_connection_serves_many_asks(scripted: ScriptedServer) -> None:
     sender, ports = live(scripted), set()
     for _ in range(3):
         sender.send(request())
-        ports.add(len(sender._clients))
+        ports.add(len(sender.clients))
     assert ports == {1}
     assert len(scripted._open) == 1
 

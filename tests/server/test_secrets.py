@@ -207,7 +207,7 @@ def test_nothing_shows_the_key(scripted: ScriptedServer) -> None:
     target = held.live.target(request())
     things = (
         held, held.live, held.settings, held.turns, held.dialogue, target, held.live.key,
-        *records(held), held.live._clients, held.conversations,
+        *records(held), held.live.clients, held.conversations,
     )  # fmt: skip
     for thing in things:
         nowhere(repr(thing))

@@ -150,7 +150,7 @@ def test_auto_replays_what_is_recorded(scripted: ScriptedServer, way: Way) -> No
     assert replayed == live
     assert [reply.replayed for reply in (*live, *replayed)] == [False, False, True, True]
     assert len(scripted.requests) == count
-    assert second.live._clients == {}
+    assert len(second.live.clients) == 0
     assert not way.ask(second, "c").replayed
     assert len(asked(scripted)[-1]) == 5
 
