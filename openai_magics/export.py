@@ -7,7 +7,6 @@ not overwritten unless told to; the dialogue file itself and its notebook never 
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from openai_magics import chat_lines, frames
 from openai_magics.chains import Chain, Records
 from openai_magics.dialogue import DialogueFile
 from openai_magics.errors import OptionError, nearest
+from openai_magics.replacing import write_whole
 from openai_magics.transcript import Transcript, line, page
 
 if TYPE_CHECKING:
@@ -111,14 +111,8 @@ def write(target: Path, data: bytes) -> None:
     OptionError
         It cannot be written.
     """
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        try:
-            with part.open("xb") as file:
-                file.write(data)
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
+        write_whole(target, [data])
     except OSError as error:
         raise OptionError(
             f"{target} cannot be written: {error.strerror or error}.", "Give another path."

@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,9 +18,10 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
-from openai_magics.disk import copy_mode, force, locked, opened, sync_folder
+from openai_magics.disk import copy_mode, locked, opened, sync_folder
 from openai_magics.entries import Contents, lines, short
 from openai_magics.errors import DialogueDamaged, DialogueError, DialogueUnwritable
+from openai_magics.replacing import put_into, sync, write_beside
 from openai_magics.salvage import read
 from openai_magics.union import Union, union
 
@@ -246,13 +246,13 @@ def replaced(
         with aside.open("xb") as copy:
             file.seek(0)
             shutil.copyfileobj(file, copy, 1 << 20)
-            _sync(copy)
+            sync(copy)
         copy_mode(real, aside)
         if first := next(unread := iter(unread), b""):
             made.append(rescued)
             with rescued.open("xb") as kept:
                 kept.writelines(chain([first], unread))
-                _sync(kept)
+                sync(kept)
         new = write_beside(real, parts)
         made.append(new)
         try:
@@ -261,11 +261,7 @@ def replaced(
             # Windows does not replace a file that is open. From here on the copy is what
             # keeps the file as it was.
             made = [new]
-            with new.open("rb") as source:
-                file.seek(0)
-                shutil.copyfileobj(source, file, 1 << 20)
-                file.truncate()
-                _sync(file)
+            put_into(file, new)
             new.unlink()
     except BaseException:
         for litter in made:
@@ -273,28 +269,3 @@ def replaced(
         raise
     sync_folder(real.parent)
     return aside, rescued
-
-
-def write_beside(path: Path, parts: Iterable[bytes]) -> Path:
-    """Write *parts* to a new file that is to replace *path*, with its mode; return it.
-
-    Raises
-    ------
-    OSError
-        They cannot be written; nothing is left behind.
-    """
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as new:
-            new.writelines(parts)
-            _sync(new)
-        copy_mode(path, name)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return Path(name)
-
-
-def _sync(file: BinaryIO) -> None:
-    file.flush()
-    force(file.fileno())

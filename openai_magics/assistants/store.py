@@ -21,10 +21,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from openai_magics.assistants.assistant import Assistant
 from openai_magics.canonical import digest
@@ -35,7 +35,7 @@ from openai_magics.errors import (
     DialogueUnwritable,
     OptionError,
 )
-from openai_magics.repair import write_beside
+from openai_magics.replacing import write_whole
 
 __all__ = ["FILE", "FORMAT", "Store", "of_that_name"]
 
@@ -79,12 +79,13 @@ class Store:
         AssistantsError
             The file cannot be read or written; it is as it was.
         """
-        with self._held():
+        with self._held() as held:
             document, before = self._read()
             after = change(list(before))
             if after == before:
                 if not self.path.stat().st_size:  # made by the lock
-                    self.path.unlink()
+                    with suppress(PermissionError):  # Windows: it is open
+                        self.path.unlink()
                 return
             gone = [item for item in before if item not in after]
             if gone and self.path.name != BACKUP:
@@ -94,12 +95,7 @@ class Store:
                 )
             document["assistants"] = [item.to_entry() for item in after]
             text = json.dumps(document, ensure_ascii=False, indent=2) + "\n"
-            new = write_beside(self.path, [text.encode("utf-8", "backslashreplace")])
-            try:
-                new.replace(self.path)
-            except BaseException:
-                new.unlink(missing_ok=True)
-                raise
+            write_whole(self.path, [text.encode("utf-8", "backslashreplace")], held)
 
     def put(self, assistant: Assistant) -> Assistant:
         """Keep an assistant in the place of the one with its id, or as a new one; return it.
@@ -138,12 +134,12 @@ class Store:
         return next((item for item in reversed(kept) if name in (item.name, item.id)), None)
 
     @contextmanager
-    def _held(self) -> Iterator[None]:
+    def _held(self) -> Iterator[BinaryIO]:
         try:
             if self.path.name != BACKUP:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-            with opened(self.path):
-                yield
+            with opened(self.path) as file:
+                yield file
         except DialogueUnwritable as error:  # another process holds it
             raise AssistantsError(self.path, error.problem, error.remedy) from error
         except OSError as error:

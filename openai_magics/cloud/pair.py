@@ -15,7 +15,7 @@ from openai_magics.cloud.told import log
 from openai_magics.cloud.uniting import United, unite
 from openai_magics.disk import locked, opened
 from openai_magics.errors import DialogueError
-from openai_magics.repair import write_beside
+from openai_magics.replacing import write_whole
 from openai_magics.scan import CLOSING
 
 __all__ = ["Pair"]
@@ -78,8 +78,7 @@ class Pair:
     def _keep(self, data: bytes, token: str | None) -> None:
         """Keep what both sides hold now, then the token of that state."""
         if _read(self.address.base) != data:
-            self.address.base.touch()
-            write_beside(self.address.base, [data]).replace(self.address.base)
+            write_whole(self.address.base, [data])
         text = json.dumps({"address": self.address.shown, "token": token})
         self._token_file.write_text(text, "utf-8")
 
@@ -106,8 +105,8 @@ class Pair:
             except Changed:
                 return None
             aside = copy.with_name(f"{copy.name}.before-reset-{moment}Z")
-            write_beside(copy, [data]).replace(aside)
-            write_beside(copy, [empty]).replace(copy)
+            write_whole(aside, [data])
+            write_whole(copy, [empty], held)
             self._keep(empty, token)
         return aside
 

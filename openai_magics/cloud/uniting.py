@@ -11,9 +11,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from openai_magics.disk import opened, sync_folder
+from openai_magics.disk import opened
 from openai_magics.merge import Merged, merge
-from openai_magics.repair import write_beside
+from openai_magics.replacing import write_whole
 
 __all__ = ["United", "unite"]
 
@@ -60,8 +60,7 @@ def unite(copy: Path, theirs: bytes | None, base: bytes | None) -> United:
         else:
             data, merged = _merged(copy, ours, theirs, base or b"")
         if data != ours:
-            write_beside(copy, [data]).replace(copy)
-            sync_folder(copy.parent)
+            write_whole(copy, [data], held)
         return United(data, merged)
 
 

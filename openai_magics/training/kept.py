@@ -9,14 +9,14 @@ two kernels share; a file that cannot be read is never written over.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from openai_magics.disk import force, locked
+from openai_magics.disk import locked
 from openai_magics.errors import JobsFileError
+from openai_magics.replacing import write_whole
 
 __all__ = ["JobsFile"]
 
@@ -77,16 +77,8 @@ class JobsFile:
 
     def _write(self, held: Mapping[str, Any]) -> None:
         text = json.dumps(held, ensure_ascii=False, indent=1) + "\n"
-        part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
         try:
-            try:
-                with part.open("xb") as file:
-                    file.write(text.encode("utf-8", "backslashreplace"))
-                    file.flush()
-                    force(file.fileno())
-                part.replace(self.path)
-            finally:
-                part.unlink(missing_ok=True)
+            write_whole(self.path, [text.encode("utf-8", "backslashreplace")])
         except OSError as error:
             raise JobsFileError(
                 f"{self.path} cannot be written: {error.strerror or error}.",

@@ -1,4 +1,4 @@
-"""The dialogue file's bytes: locked, overwritten at the end, put back where that fails."""
+"""Files on the disk: locked, overwritten at the end, as they were where that fails."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -740,7 +741,7 @@ def test_a_full_disk_changes_nothing(path: Path) -> None:
     assert beside(path) == []
 
 
-@pytest.mark.parametrize("failing", ["fsync", "replace", "mkstemp"])
+@pytest.mark.parametrize("failing", ["fsync", "replace", "copymode"])
 def test_no_litter_where_it_fails(
     path: Path, failing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -750,7 +751,7 @@ def test_no_litter_where_it_fails(
         raise OSError(errno.EIO, "Input/output error")
 
     path.write_bytes(whole(ONE)[:-4])
-    where: Any = {"fsync": os, "replace": Path, "mkstemp": __import__("tempfile")}[failing]
+    where: Any = {"fsync": os, "replace": Path, "copymode": shutil}[failing]
     monkeypatch.setattr(where, failing, fail)
     with pytest.raises(DialogueUnwritable, match="Input/output error"):
         repair(path)
