@@ -13,7 +13,8 @@ nothing is written) and compares outputs as JSON, execution counts aside. What i
 ``failed``      a cell fails in replay that did not fail before
 ``orphan``      a record that no cell asks for any longer (see `repair.drop`); what was asked
                 in a panel is none
-``answers``     a slot has several answers (two branches, or asked anew); the last one counts
+``answers``     a cell's slot has several answers (two branches, or asked anew); the last one
+                counts
 """
 
 from __future__ import annotations
@@ -169,7 +170,7 @@ def _read_records(file: DialogueFile) -> tuple[list[Finding], list[Exchange]]:
             if (item.fingerprint, item.id) != (record.get("fingerprint"), record.get("id")):
                 what = "the record is not as it was written"
                 findings.append(Finding("changed", what, line=number, record=record.get("id")))
-            if item.occurrence is not None:
+            if item.occurrence is not None and item.made_in is None:  # no cell shows a panel's
                 answers.setdefault((item.fingerprint, item.occurrence), set()).add(item.id)
     except DialogueDamaged as error:
         findings.append(Finding("damaged", error.what, line=error.line, remedy=repair))
