@@ -254,7 +254,16 @@ def _failure(error: Mapping[str, Any], number: int) -> Finding:
 
 def _orphans(exchanges: list[Exchange], used: set[str]) -> Iterator[Finding]:
     alive = {(item.fingerprint, item.occurrence) for item in exchanges if item.id in used}
+    learned = {
+        part["sha256"]
+        for item in exchanges
+        if item.request.kind == "train" and (item.fingerprint, item.occurrence) in alive
+        for part in map(item.request.parameters.get, ("training", "validation"))
+        if part
+    }
     for item in exchanges:
+        if item.request.kind == "file" and item.request.parameters.get("sha256") in learned:
+            continue  # the job that a cell started was given this file
         if item.made_in is not None or item.occurrence is None:
             continue  # no cell asked in a panel either, and the panel shows it again
         if (item.fingerprint, item.occurrence) not in alive:
