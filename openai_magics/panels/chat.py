@@ -7,6 +7,7 @@ messages (`ChatPanel.ACTIONS`), the panel sends what changed to all of them.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,8 +19,9 @@ from openai_magics.panels.asks import Asks
 from openai_magics.panels.base import Panel, front
 from openai_magics.panels.chat_state import State
 from openai_magics.panels.highlight import highlighted
+from openai_magics.panels.inbox import Inbox
 from openai_magics.panels.pending import Pending
-from openai_magics.panels.uploads import Upload, Uploads
+from openai_magics.panels.uploads import Thumbnails, Upload, Uploads
 from openai_magics.panels.worker import Job
 
 if TYPE_CHECKING:
@@ -34,17 +36,6 @@ PAGE = 30
 """Turns that a view gets at once; it asks for earlier ones when somebody scrolls to them."""
 
 Message = Mapping[str, Any]
-
-
-class Thumbnails(list[bytes]):
-    """The pictures that go with a message, and where in it each stands."""
-
-    def add(self, picture: bytes | None) -> int | None:
-        """Take a picture; return its place, ``None`` where there is none."""
-        if picture is None:
-            return None
-        self.append(picture)
-        return len(self) - 1
 
 
 class ChatPanel(Panel):
@@ -63,15 +54,21 @@ class ChatPanel(Panel):
         self.state = State(session)
         self.uploads = Uploads()
         self.asks = Asks(self.state, self.uploads, self.worker, self.lock, self)
+        self.inbox = Inbox(self.act, self._acknowledge)
+        self.run = uuid.uuid4().hex
+        """Tells views whether another kernel has taken the panel over."""
 
     def build(self) -> Widget:
         """Make the widget; its front end is in ``front``."""
         from anywidget import AnyWidget
 
-        sources = {"_esm": front(*FILES), "_css": front("chat.css")}
-        widget = type("ChatWidget", (AnyWidget,), sources)(model_id=self.model_id)
-        widget.on_msg(lambda _, content, buffers: self.receive(content, buffers))
-        return widget
+        def opened(widget: Any) -> None:
+            # First: what a view tells as soon as it hears of the widget comes in another thread.
+            widget.on_msg(lambda _, content, buffers: self.receive(content, buffers))
+            AnyWidget.open(widget)
+
+        members = {"_esm": front(*FILES), "_css": front("chat.css"), "open": opened}
+        return type("ChatWidget", (AnyWidget,), members)(model_id=self.model_id)
 
     def revive(self, detail: str = "") -> None:
         """Make the widget anew, with the conversation open that the view shows."""
@@ -95,7 +92,14 @@ class ChatPanel(Panel):
         self.widget.send(message, list(buffers))
 
     def receive(self, message: Message, buffers: Sequence[Any] = ()) -> None:
-        """Take what a view tells; what cannot be done is told to that view."""
+        """Take what a view tells, as it comes: perhaps twice, or too early."""
+        self.inbox.put(message, buffers)
+
+    def _acknowledge(self, view: str, number: int) -> None:
+        self.send({"type": "had", "view": view, "number": number})
+
+    def act(self, message: Message, buffers: Sequence[Any]) -> None:
+        """Do what a view tells; what cannot be done is told to that view."""
         action = self.ACTIONS.get(str(message.get("type")))
         if action is None:
             return
@@ -132,6 +136,7 @@ class ChatPanel(Panel):
         told = {
             "type": "opened",
             "view": view,
+            "run": self.run,
             "model": self.model_id if self.revivable else None,
             "state": self.state.told(),
             "attached": [
@@ -232,14 +237,6 @@ class ChatPanel(Panel):
 
         self.worker.start(work, then)
 
-    def use_key(self, key: str) -> None:
-        """Take a key that was typed; it is held by the session, and shown and kept nowhere."""
-        from openai_magics.keys import Secret
-
-        if not key.strip():
-            raise OptionError("No key was typed.", "Type it, or set OPENAI_API_KEY.")
-        self.session.live.key = Secret(key, "typed in the chat panel")
-
     # images
 
     def attach(self, identity: str, name: str, piece: bytes, *, last: bool) -> Job | None:
@@ -281,7 +278,7 @@ class ChatPanel(Panel):
         "new": lambda self, _, __: self.new(),
         "choose": lambda self, message, _: self.choose(message["form"]),
         "models": _models,
-        "key": lambda self, message, _: self.use_key(str(message["key"])),
+        "key": lambda self, message, _: self.session.use_key(str(message["key"])),
         "attach": lambda self, message, buffers: self.attach(
             str(message["id"]), str(message["name"]), bytes(buffers[0]), last=bool(message["last"])
         ),

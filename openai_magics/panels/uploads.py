@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from openai_magics.errors import OptionError
 
-__all__ = ["LARGEST", "MOST", "Upload", "Uploads"]
+__all__ = ["LARGEST", "MOST", "Thumbnails", "Upload", "Uploads"]
 
 LARGEST = 50 * 2**20
 """Bytes of one file."""
@@ -35,6 +35,17 @@ class Upload:
     def whole(self) -> bool:
         """Whether it can be sent."""
         return self.thumbnail is not None
+
+
+class Thumbnails(list[bytes]):
+    """The pictures that go with a message, and where in it each stands."""
+
+    def add(self, picture: bytes | None) -> int | None:
+        """Take a picture; return its place, ``None`` where there is none."""
+        if picture is None:
+            return None
+        self.append(picture)
+        return len(self) - 1
 
 
 class Uploads:

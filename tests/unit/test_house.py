@@ -316,12 +316,13 @@ ROOMS = {
     "panels.asks": "errors exchange lineage panels.chat_options panels.chat_state panels.pending "
     "panels.turn_view panels.uploads panels.worker",
     "panels.chat": "errors exchange panels.asks panels.base panels.chat_options panels.chat_state "
-    "panels.highlight panels.pending panels.turn_view panels.uploads panels.worker render",
+    "panels.highlight panels.inbox panels.pending panels.turn_view panels.uploads panels.worker render",
     "panels.chat_options": "errors exchange",
     "panels.chat_state": "errors exchange panels.chat_options panels.pending panels.turn_view "
     "panels.uploads render",
     "panels.growing": "panels.highlight render",
     "panels.highlight": "",
+    "panels.inbox": "",
     "panels.pending": "panels.growing panels.uploads panels.worker",
     "panels.turn_view": "chains errors exchange panels.highlight render",
     "panels.uploads": "errors",

@@ -5,8 +5,9 @@ function render({ model, el }) {
   let state = null;
   const act = {
     ask: (text, images) => {
-      asked = text;
-      link.send({ type: "ask", text, images });
+      if (asked) return composer.trouble("It is on its way already.");
+      const sent = (asked = { text, conversation: state?.open });
+      link.send({ type: "ask", text, images }, undefined, () => sent === asked && taken());
     },
     attach: (message, piece) => link.send({ type: "attach", ...message }, [piece]),
     cells: (id) => link.send({ type: "cells", id }),
@@ -26,7 +27,10 @@ function render({ model, el }) {
     retry: (id) => link.send({ type: "retry", id }),
     stop: () => link.send({ type: "stop" }),
   };
-  let asked = null;
+  let asked = null; // what was sent from here and not taken yet
+  let unanswered = null; // what the kernel had taken when it was gone
+  let run = null; // of which kernel the state is
+  let reviving = false;
 
   const log = new Log(act, (before) => link.send({ type: "earlier", before }));
   const settings = new Settings(act);
@@ -58,7 +62,7 @@ function render({ model, el }) {
     make("p", { className: "oai-hello", textContent: "What would you like to ask?" }),
     make("p", { className: "oai-where" }),
   );
-  const root = make("section", { className: "oai", "aria-label": "Chat" });
+  const root = make("section", { className: "oai", "aria-label": "Chat", "aria-busy": "true" });
   const composer = new Composer(act, root);
   const main = make(
     "div",
@@ -93,6 +97,7 @@ function render({ model, el }) {
       detached: () => composer.drop(message.id),
       cells: () => cells(message.sources),
       refused: () => refused(message),
+      waiting: () => composer.wait(message.waiting),
     }[message.type];
     // Whoever has missed something asks for all of it.
     if (then && then() === false) link.ready();
@@ -100,21 +105,26 @@ function render({ model, el }) {
   }
 
   function opened(message, buffers) {
+    const first = state === null;
     const other = state?.open !== message.state.open;
+    const anew = run !== null && run !== message.run;
+    run = message.run;
     banner.hidden = true;
+    root.setAttribute("aria-busy", "false");
     log.fill(message.turns, message.from, buffers);
     showState(message.state);
-    composer.hold(message.attached, buffers);
-    if (other) {
-      composer.box.value = draftOf(state.open);
-      composer.typed();
+    composer.hold(message.attached, buffers, anew);
+    // What was typed before anything came stays.
+    if (other && !(first && composer.box.value)) composer.box.value = draftOf(state.open);
+    if (anew && unanswered?.conversation === state.open && message.turns.at(-1)?.asked !== unanswered.text) {
+      composer.box.value ||= unanswered.text;
     }
-    if (message.state.running && asked !== null) taken();
+    unanswered = null;
+    composer.typed();
   }
 
   function begun(message, buffers) {
     showState(message.state);
-    if (asked !== null) taken();
     composer.hold([], buffers);
     status.textContent = "An answer is coming.";
     return log.begin(message.at, message.turn, buffers);
@@ -122,7 +132,9 @@ function render({ model, el }) {
 
   /** The kernel has what was sent from here. */
   function taken() {
-    if (composer.box.value === asked) composer.clear();
+    if (composer.box.value === asked.text) composer.clear();
+    keepDraft(asked.conversation, "");
+    keepDraft(state.open, composer.box.value);
     asked = null;
   }
 
@@ -163,9 +175,10 @@ function render({ model, el }) {
 
   function refused({ of, problem, remedy }) {
     const text = `${problem} ${remedy}`.trim();
+    if (of === "ready" && banner.hidden === false) return warn(text); // it is asked again
     if (of === "choose" || of === "models") settings.trouble(text);
     else composer.trouble(text);
-    asked = null;
+    if (of === "ask") asked = null;
   }
 
   function showState(next) {
@@ -244,23 +257,29 @@ function render({ model, el }) {
   }
 
   function lost() {
+    if (state?.running) unanswered = { conversation: state.open, text: log.row(state.running)?.turn.asked };
+    asked = null;
+    composer.run(null);
+    if (reviving) return;
     const again = button("retry", "Go on", async () => {
-      again.disabled = true;
-      const done = await link.revive(state?.open ?? "").catch(() => false);
-      if (!done) banner.firstChild.textContent = "It could not be brought back from here: run the cell that shows this panel again.";
-      again.disabled = done;
+      reviving = again.disabled = true;
+      warn("The panel is being brought back…");
+      const failed = await link.revive(state?.open ?? "").catch(String);
+      reviving = again.disabled = false;
+      if (failed) warn(`It could not be brought back from here (${failed}): run the cell that shows this panel again.`);
     }, { words: true, kind: "oai-strong" });
     const can = Boolean(link.kernel?.requestExecute && link.modelId);
-    banner.replaceChildren(
-      make("span", {
-        textContent: can
-          ? "The kernel was restarted. What was said is in the dialogue file."
-          : "The kernel was restarted. What was said is in the dialogue file: run the cell that shows this panel again.",
-      }),
-      ...(can ? [again] : []),
+    banner.replaceChildren(make("span", {}), ...(can ? [again] : []));
+    warn(
+      can
+        ? "The kernel was restarted. What was said is in the dialogue file."
+        : "The kernel was restarted. What was said is in the dialogue file: run the cell that shows this panel again.",
     );
     banner.hidden = false;
-    composer.run(null);
+  }
+
+  function warn(text) {
+    if (banner.firstChild.textContent !== text) banner.firstChild.textContent = text;
   }
 
   return () => {

@@ -30,6 +30,7 @@ class Composer {
     this.send = button("send", "Send", () => this.submit(), { kind: "oai-send" });
     this.stop = button("stop", "Stop", () => this.act.stop(), { kind: "oai-send oai-stop" });
     this.stop.hidden = true;
+    this.hint = make("span", { className: "oai-hint", role: "status" });
     this.problem = make("div", { className: "oai-trouble", role: "alert", hidden: true });
     this.element = make(
       "div",
@@ -44,7 +45,7 @@ class Composer {
           "div",
           { className: "oai-row oai-under" },
           button("attach", "Attach images", () => this.chooser.click()),
-          make("span", { className: "oai-hint", textContent: "Enter sends, Shift+Enter begins a line" }),
+          this.hint,
           this.stop,
           this.send,
         ),
@@ -53,7 +54,14 @@ class Composer {
     );
     this.over = make("div", { className: "oai-drop", hidden: true }, "Drop images to attach them");
     this.accept(where);
+    this.wait(false);
     this.typed();
+  }
+
+  /** Say whether the kernel has not taken yet what was sent. */
+  wait(waiting) {
+    const text = waiting ? "The kernel is busy: it is sent when it listens." : "Enter sends, Shift+Enter begins a line";
+    if (this.hint.textContent !== text) this.hint.textContent = text;
   }
 
   /** Take what is dropped anywhere on the panel. */
@@ -87,23 +95,24 @@ class Composer {
 
   async attach(files) {
     this.trouble("");
-    for (const file of files) {
-      const id = identity("image");
-      const name = file.name || "pasted image";
-      this.put(id, name, null);
-      const data = await file.arrayBuffer();
-      let at = 0;
-      do {
-        const piece = data.slice(at, at + PIECE);
-        at += PIECE;
-        this.act.attach({ id, name, last: at >= data.byteLength }, piece);
-      } while (at < data.byteLength);
-    }
+    for (const file of files) await this.upload(identity("image"), file);
     this.box.focus();
   }
 
+  async upload(id, file) {
+    const name = file.name || "pasted image";
+    this.put(id, name, null, file);
+    const data = await file.arrayBuffer();
+    let at = 0;
+    do {
+      const piece = data.slice(at, at + PIECE);
+      at += PIECE;
+      this.act.attach({ id, name, last: at >= data.byteLength }, piece);
+    } while (at < data.byteLength);
+  }
+
   /** Show an image that is attached; without a picture it is still on its way. */
-  put(id, name, image) {
+  put(id, name, image, file = this.images.get(id)?.file) {
     this.images.get(id)?.element.remove();
     const element = make(
       "li",
@@ -111,7 +120,7 @@ class Composer {
       image ?? make("span", { className: "oai-unseen", textContent: `${name} is on its way` }),
       button("close", `Remove ${name}`, () => this.act.detach(id)),
     );
-    this.images.set(id, { element, name, whole: Boolean(image) });
+    this.images.set(id, { element, name, file, whole: Boolean(image) });
     this.strip.append(element);
     this.typed();
   }
@@ -122,10 +131,14 @@ class Composer {
     this.typed();
   }
 
-  /** Show just the images that the kernel holds. */
-  hold(attached, buffers) {
+  /** Show just the images that the kernel holds; another kernel gets those again that are at hand. */
+  hold(attached, buffers, anew = false) {
     const known = new Set(attached.map(({ id }) => id));
-    for (const [id, { whole }] of this.images) if (whole && !known.has(id)) this.drop(id);
+    for (const [id, { whole, file }] of [...this.images]) {
+      if (known.has(id)) continue;
+      if (anew && file) this.upload(id, file).catch(() => this.drop(id));
+      else if (anew || whole) this.drop(id);
+    }
     for (const { id, name, buffer } of attached) {
       if (!this.images.get(id)?.whole && buffer !== null) this.put(id, name, picture(buffers[buffer], name));
     }
@@ -154,6 +167,8 @@ class Composer {
   submit() {
     if (this.running) {
       this.trouble("An answer is still coming. Wait for it, or stop it.");
+    } else if ([...this.images.values()].some(({ whole }) => !whole)) {
+      this.trouble("An image is still on its way. Send when its thumbnail is there.");
     } else if (this.box.value.trim()) {
       this.trouble("");
       this.act.ask(this.box.value, [...this.images.keys()]);
