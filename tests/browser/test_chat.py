@@ -3,48 +3,16 @@
 from __future__ import annotations
 
 import base64
-import json
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.browser.lab import Lab, browser, notebook, page, serve
+from tests.browser.lab import DARK, LIGHT, Lab, pictured, settled, themed
 from tests.scripted import ScriptedServer, answer, errors
 from tests.unit.pictures import encoded, photograph
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
-__all__ = ["browser", "page"]
-
-ARTEFACTS = Path(__file__).resolve().parent.parent / "artefacts"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ScriptedServer]:
-    """A scripted OpenAI server for the whole module."""
-    with ScriptedServer() as scripted:
-        yield scripted
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory, server: ScriptedServer) -> Iterator[Lab]:
-    """A JupyterLab whose kernels ask the scripted server."""
-    yield from serve(
-        tmp_path_factory.mktemp("lab"),
-        OPENAI_BASE_URL=server.base_url,
-        OPENAI_MAGICS_MODEL="gpt-5.4-mini",
-    )
-
-
-def put(lab: Lab, name: str, *sources: str) -> Path:
-    """Write a notebook into the lab's folder."""
-    path = lab.root / name
-    path.write_text(json.dumps(notebook(*sources)))
-    return path
-
-
 ANSWER = """# Tides
 
 The **sea's** breath: the Moon pulls the water *towards* itself.
@@ -84,14 +52,19 @@ HOSTILE = """Before.
 """
 
 
+def chat(page: Any, number: int = 0) -> Any:
+    """Return a view of the chat panel once it has what it shows."""
+    panel = page.locator(".oai").nth(number)
+    panel.and_(page.locator("[aria-busy=false]")).wait_for()
+    return panel
+
+
 def open_chat(lab: Lab, page: Any, name: str, *more: str) -> Any:
     """Open a notebook that shows the chat panel; return the panel."""
-    path = put(lab, name, "%load_ext openai_magics", "%panel chat", *more)
+    path = lab.put(name, "%panel chat", *more)
     lab.open(page, path.name)
     lab.run_all(page)
-    panel = page.locator(".oai").first
-    panel.wait_for()
-    return panel
+    return chat(page)
 
 
 def write(panel: Any, text: str) -> None:
@@ -103,25 +76,22 @@ def write(panel: Any, text: str) -> None:
 
 def shows(panel: Any, text: str) -> None:
     """Wait until an answer holds a text (which may be scrolled out of sight)."""
-    found = panel.locator(".oai-markdown", has_text=text).last
-    found.wait_for(state="attached", timeout=60_000)
+    panel.locator(".oai-markdown", has_text=text).last.wait_for(state="attached")
 
 
 def idle(panel: Any) -> None:
     """Wait until no answer is coming."""
-    panel.locator(".oai-running").first.wait_for(state="detached", timeout=60_000)
+    panel.locator(".oai-running").first.wait_for(state="detached")
 
 
-def pictured(page: Any, name: str) -> None:
-    """Keep a picture of the page."""
-    ARTEFACTS.mkdir(exist_ok=True)
-    page.screenshot(path=ARTEFACTS / f"{name}.png")
+def kept(lab: Lab, name: str) -> str:
+    """Return the text of a dialogue file."""
+    return (lab.root / f"{name}.dialogue.json").read_text()
 
 
 def test_a_person_chats(lab: Lab, page: Any, server: ScriptedServer) -> None:
     """Typed, answered, stopped, edited, another conversation; wide and narrow, light and dark."""
     panel = open_chat(lab, page, "chat.ipynb")
-    page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
     pictured(page, "chat-empty")
     server.script.then(answer(ANSWER, chunks=40, delay=0.01))
     write(panel, "What is a tide, and how high does it get?")
@@ -129,7 +99,7 @@ def test_a_person_chats(lab: Lab, page: Any, server: ScriptedServer) -> None:
     idle(panel)
     assert panel.locator("strong").inner_text() == "sea's"
     assert panel.locator("pre span.k").first.inner_text() == "def"
-    assert "sea's" in (lab.root / "chat.dialogue.json").read_text()
+    assert "sea's" in kept(lab, "chat")
     box = panel.get_by_label("Message", exact=True)
     assert box.input_value() == ""
     box.fill("Two")
@@ -143,7 +113,7 @@ def test_a_person_chats(lab: Lab, page: Any, server: ScriptedServer) -> None:
     panel.get_by_role("button", name="Stop").click()
     panel.get_by_text("Cut off: the answer was stopped before its end.").wait_for()
     hold.set()
-    assert '"cut_off"' in (lab.root / "chat.dialogue.json").read_text()
+    assert '"cut_off"' in kept(lab, "chat")
     panel.get_by_role("button", name="Edit and ask again").last.click()
     panel.get_by_label("Edited message").fill("And the height?")
     panel.get_by_label("Edited message").press("Enter")
@@ -162,35 +132,24 @@ def test_a_person_chats(lab: Lab, page: Any, server: ScriptedServer) -> None:
     panel.get_by_label("Temperature").fill("")
     panel.get_by_role("button", name="Model and parameters").last.click()
     panel.locator(".oai-log").evaluate("log => { log.scrollTop = 0; }")
-    page.wait_for_timeout(300)
     pictured(page, "chat-light")
-    page.evaluate(
-        "() => window.jupyterapp.commands.execute('apputils:change-theme',"
-        " {theme: 'JupyterLab Dark'})"
-    )
-    page.wait_for_function("() => document.body.dataset.jpThemeLight === 'false'")
-    page.wait_for_timeout(300)
+    themed(page, DARK)
     pictured(page, "chat-dark")
     page.set_viewport_size({"width": 480, "height": 900})
-    page.wait_for_timeout(300)
     pictured(page, "chat-narrow-dark")
     panel.get_by_role("button", name="Conversations").click()
     panel.locator(".oai-new").click()
     panel.locator(".oai-markdown").first.wait_for(state="detached")
     write(panel, "Another one")
     shows(panel, "You said: Another one. (turn 1")
+    themed(page, LIGHT)
     assert page.errors == []
-    page.evaluate(
-        "() => window.jupyterapp.commands.execute('apputils:change-theme',"
-        " {theme: 'JupyterLab Light'})"
-    )
 
 
 def test_views_reload_and_restart(lab: Lab, page: Any, server: ScriptedServer) -> None:
     """Two views stay in step, a reload in the middle of an answer loses nothing, a restart goes on."""
     one = open_chat(lab, page, "views.ipynb", "%panel chat")
-    two = page.locator(".oai").nth(1)
-    two.wait_for()
+    two = chat(page, 1)
     write(one, "First question")
     shows(two, "You said: First question")
     hold = threading.Event()
@@ -199,7 +158,7 @@ def test_views_reload_and_restart(lab: Lab, page: Any, server: ScriptedServer) -
     shows(one, "Alpha")
     lab.save(page)
     page.reload()
-    one = page.locator(".oai").first
+    one = chat(page)
     shows(one, "Alpha")
     hold.set()
     shows(one, "Alpha beta gamma delta")
@@ -217,8 +176,8 @@ def test_views_reload_and_restart(lab: Lab, page: Any, server: ScriptedServer) -
     page.evaluate(
         "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
     )
-    one.get_by_role("button", name="Go on").click(timeout=60_000)
-    one.locator(".oai-banner").wait_for(state="hidden", timeout=60_000)
+    one.get_by_role("button", name="Go on").click()
+    one.locator(".oai-banner").wait_for(state="hidden")
     write(one, "After the restart")
     shows(one, "You said: After the restart. (turn 3, messages 5)")
     asked = len(server.requests)
@@ -230,14 +189,16 @@ def test_views_reload_and_restart(lab: Lab, page: Any, server: ScriptedServer) -
 def test_hostile_answers_do_nothing(lab: Lab, page: Any, server: ScriptedServer) -> None:
     """Nothing of an answer runs or loads, whole or while it grows; 1 MB of it is shown, too."""
     panel = open_chat(lab, page, "hostile-chat.ipynb")
-    server.script.then(answer(HOSTILE, chunks=60, delay=0.005), answer("word " * 200_000))
+    server.script.then(
+        answer(HOSTILE, chunks=60, delay=0.005), answer("word " * 200_000, chunks=2000)
+    )
     write(panel, "<img src=x onerror=alert(8)> </textarea><script>window.pwned=8</script>")
     shows(panel, "right to left")
     idle(panel)
     write(panel, "Much")
     shows(panel, "word word")
     idle(panel)
-    page.wait_for_timeout(500)
+    settled(page)
     assert page.evaluate("() => window.pwned") is None
     assert page.dialogs == []
     assert page.strangers == []
@@ -252,18 +213,14 @@ def test_images(lab: Lab, page: Any, server: ScriptedServer) -> None:
     """By file chooser, drop and paste, with thumbnails; a PDF is refused, 30 MB come through."""
     panel = open_chat(lab, page, "images.ipynb")
     data = encoded(photograph(320, 240), "PNG")
-    large = data + b"0" * (30 << 20)
+    files = [lab.root / "sea.png", lab.root / "paper.pdf", lab.root / "large.png"]
+    for path, content in zip(files, (data, b"%PDF-1.7 x", data + b"0" * (30 << 20)), strict=True):
+        path.write_bytes(content)
     with page.expect_file_chooser() as chooser:
         panel.get_by_role("button", name="Attach images").click()
-    chooser.value.set_files(
-        [
-            {"name": "sea.png", "mimeType": "image/png", "buffer": data},
-            {"name": "paper.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.7 x"},
-            {"name": "large.png", "mimeType": "image/png", "buffer": large},
-        ]
-    )
-    panel.get_by_text("paper.pdf is a PDF document").wait_for(timeout=60_000)
-    panel.get_by_role("img", name="large.png").wait_for(timeout=60_000)
+    chooser.value.set_files(files)
+    panel.get_by_text("paper.pdf is a PDF document").wait_for()
+    panel.get_by_role("img", name="large.png").wait_for()
     given = """([name, kind]) => {
         const bytes = Uint8Array.from(atob(window.given), (one) => one.charCodeAt(0));
         const holder = new DataTransfer();
@@ -277,7 +234,7 @@ def test_images(lab: Lab, page: Any, server: ScriptedServer) -> None:
     page.evaluate("text => { window.given = text; }", base64.b64encode(data).decode())
     page.evaluate(given, ["pasted.png", "paste"])
     page.evaluate(given, ["dropped.png", "drop"])
-    panel.get_by_role("img", name="dropped.png").wait_for(timeout=60_000)
+    panel.get_by_role("img", name="dropped.png").wait_for()
     panel.get_by_role("button", name="Remove large.png").click()
     pictured(page, "chat-attached")
     write(panel, "What do you see?")
@@ -288,15 +245,12 @@ def test_images(lab: Lab, page: Any, server: ScriptedServer) -> None:
 
 def test_in_notebook_7(lab: Lab, page: Any, server: ScriptedServer) -> None:
     """The same panel in Notebook 7: asked, answered, inserted as a cell."""
-    put(lab, "seven.ipynb", "%load_ext openai_magics", "%panel chat")
-    page.goto(f"{lab.url}notebooks/seven.ipynb?token=test")
-    page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
-    page.wait_for_timeout(1000)
+    lab.put("seven.ipynb", "%panel chat")
+    lab.open(page, "seven.ipynb", "notebooks")
     page.errors.clear()  # those of Notebook 7 itself, before there is a panel
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_text("Run All Cells").first.click()
-    panel = page.locator(".oai").first
-    panel.wait_for(timeout=60_000)
+    panel = chat(page)
     write(panel, "In Notebook 7")
     shows(panel, "You said: In Notebook 7")
     panel.get_by_role("button", name="Insert as a cell").click()
@@ -307,12 +261,11 @@ def test_in_notebook_7(lab: Lab, page: Any, server: ScriptedServer) -> None:
 
 def test_in_voila(lab: Lab, page: Any, server: ScriptedServer) -> None:
     """The same panel behind Voilà, where there is no notebook to insert a cell into."""
-    (lab.root / "apart").mkdir()  # Voilà tells no name: the notebook is found by its content
-    put(lab, "apart/voila.ipynb", "%load_ext openai_magics", "%panel chat")
-    page.goto(f"{lab.url}voila/render/apart/voila.ipynb?token=test")
-    panel = page.locator(".oai").first
-    panel.wait_for(timeout=60_000)
-    panel.get_by_text("What is said here is kept in voila.dialogue.json").wait_for(timeout=60_000)
+    # Voilà tells no name: the notebook is found by its content, so it stands apart.
+    lab.put("apart/voila.ipynb", "%panel chat")
+    lab.go(page, "voila/render", "apart/voila.ipynb")
+    panel = chat(page)
+    panel.get_by_text("What is said here is kept in voila.dialogue.json").wait_for()
     write(panel, "In Voilà")
     shows(panel, "You said: In Voilà")
     panel.get_by_role("button", name="Insert as a cell").click()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,15 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.browser.lab import Lab, browser, notebook, outputs, page, serve
+from tests.browser.lab import Jupyter, Lab, outputs, pictured, settled
 from tests.scripted import ScriptedServer, answer
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
-__all__ = ["browser", "page"]
-
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("*.ipynb"))
 VIEW = "application/vnd.jupyter.widget-view+json"
-ARTEFACTS = Path(__file__).resolve().parent.parent / "artefacts"
 HOSTILE = """Before.
 
 <script>window.pwned = 1; alert('script')</script>
@@ -35,30 +31,6 @@ It costs $5 or $6, and `$x$` is code. **Bold stays bold.**
 """
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[ScriptedServer]:
-    """A scripted OpenAI server for the whole module."""
-    with ScriptedServer() as scripted:
-        yield scripted
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory, server: ScriptedServer) -> Iterator[Lab]:
-    """A JupyterLab whose kernels ask the scripted server."""
-    yield from serve(
-        tmp_path_factory.mktemp("lab"),
-        OPENAI_BASE_URL=server.base_url,
-        OPENAI_MAGICS_MODEL="gpt-5.4-mini",
-    )
-
-
-def put(lab: Lab, name: str, *sources: str) -> Path:
-    """Write a notebook into the lab's folder."""
-    path = lab.root / name
-    path.write_text(json.dumps(notebook(*sources)))
-    return path
-
-
 def test_restart_and_run_all_gives_the_same_bytes(
     lab: Lab, page: Any, server: ScriptedServer
 ) -> None:
@@ -66,10 +38,8 @@ def test_restart_and_run_all_gives_the_same_bytes(
     server.script.always(
         lambda request: answer(f"**{request.said}** indeed. " * 40, chunks=60, delay=0.01)
     )
-    path = put(
-        lab,
+    path = lab.put(
         "story.ipynb",
-        "%load_ext openai_magics",
         "%%ask\nIs the sea salt?",
         "%ask And the rivers?",
         "print(_answer.usage['completion_tokens'] > 0)",
@@ -83,18 +53,17 @@ def test_restart_and_run_all_gives_the_same_bytes(
     lab.run_all(page, restart=True)
     assert outputs(path) == first
     assert len(server.requests) == asked
-    ARTEFACTS.mkdir(exist_ok=True)
-    page.screenshot(path=ARTEFACTS / "lab-story.png")
+    pictured(page, "lab-story")
     assert not page.errors
 
 
 def test_an_answer_does_nothing(lab: Lab, page: Any, server: ScriptedServer) -> None:
     """Scripts, handlers, frames and remote images of an answer are text: nothing runs, nothing loads."""
     server.script.always(answer(HOSTILE))
-    path = put(lab, "hostile.ipynb", "%load_ext openai_magics", "%ask Attack me?")
+    path = lab.put("hostile.ipynb", "%ask Attack me?")
     lab.open(page, path.name)
     lab.run_all(page)
-    page.wait_for_timeout(500)
+    settled(page)
     assert page.evaluate("() => window.pwned") is None
     assert page.dialogs == []
     assert page.strangers == []
@@ -103,13 +72,13 @@ def test_an_answer_does_nothing(lab: Lab, page: Any, server: ScriptedServer) -> 
     assert shown.locator("a[href^='javascript'], a[href^='data']").count() == 0
     assert "$5 or $6" in shown.inner_text()
     assert shown.locator("strong").inner_text() == "Bold stays bold."
-    page.screenshot(path=ARTEFACTS / "lab-hostile.png")
+    pictured(page, "lab-hostile")
 
 
 def test_a_cell_run_again_replaces_its_turn(lab: Lab, page: Any, server: ScriptedServer) -> None:
     """JupyterLab tells the cell's id: running a cell again does not lengthen the conversation."""
     server.script.always(lambda request: f"answer to {request.said}")
-    path = put(lab, "again.ipynb", "%load_ext openai_magics", "%ask --fresh one", "%ask two")
+    path = lab.put("again.ipynb", "%ask --fresh one", "%ask two")
     lab.open(page, path.name)
     before = len(server.requests)
     lab.run_all(page)
@@ -121,15 +90,13 @@ def test_a_cell_run_again_replaces_its_turn(lab: Lab, page: Any, server: Scripte
 
 
 @pytest.fixture(scope="module")
-def offline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """A JupyterLab with nobody to ask: no key, no server, no weights, and the mode is replay."""
-    yield from serve(
-        tmp_path_factory.mktemp("offline"),
-        OPENAI_MAGICS_MODE="replay",
-        OPENAI_MAGICS_CACHE="nowhere",
-        HTTP_PROXY="http://127.0.0.1:9",
-        HTTPS_PROXY="http://127.0.0.1:9",
-    )
+def offline(jupyter: Jupyter) -> Iterator[Lab]:
+    """A folder whose kernels have nobody to ask: no key, no server, no weights, replay."""
+    nowhere = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
+    with jupyter.lab(
+        "offline", OPENAI_MAGICS_MODE="replay", OPENAI_MAGICS_CACHE="nowhere", **nowhere
+    ) as folder:
+        yield folder
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
@@ -154,9 +121,7 @@ def test_restart_and_run_all_of_a_notebook_here(offline: Lab, page: Any, noteboo
 
 def _pictured(page: Any) -> None:
     """Take the picture of the panels that the notebook and the docs show."""
-    page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
     page.locator(".oai-markdown", has_text="Mind the rocks.").first.wait_for()
     page.locator(".oai-images").get_by_role("grid", name="Images").locator("img").nth(2).wait_for()
     page.locator(".oai").first.scroll_into_view_if_needed()
-    ARTEFACTS.mkdir(exist_ok=True)
-    page.screenshot(path=ARTEFACTS / "panels-notebook.png")
+    pictured(page, "panels-notebook")

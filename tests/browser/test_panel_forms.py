@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from base64 import b64encode
@@ -14,19 +13,15 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.browser.lab import Lab, browser, notebook, page, serve
+from tests.browser.lab import ARTEFACTS, DARK, LIGHT, LOAD, Lab, themed
 from tests.scripted import ScriptedServer, answer
 from tests.unit.dialogues import HOSTILE, Talk
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
-__all__ = ["browser", "page"]
-
-ARTEFACTS = Path(__file__).resolve().parent.parent / "artefacts"
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs" / "pictures"
 PICTURES = bool(os.environ.get("PICTURES"))
 """Whether the README's pictures are made anew: ``PICTURES=1 pytest tests/browser/test_panel_forms.py``."""
 PANELS = ("dialogue", "images", "models", "training")
-DARK, LIGHT = "JupyterLab Dark", "JupyterLab Light"
 RIGHT_TO_LEFT = "\u0645\u0631\u062d\u0628\u0627 \u0628\u0627\u0644\u0639\u0627\u0644\u0645"
 
 
@@ -43,22 +38,9 @@ def server() -> Iterator[ScriptedServer]:
         yield scripted
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory, server: ScriptedServer) -> Iterator[Lab]:
-    """A JupyterLab whose kernels ask the scripted server."""
-    yield from serve(
-        tmp_path_factory.mktemp("lab"),
-        OPENAI_BASE_URL=server.base_url,
-        OPENAI_MAGICS_MODEL="gpt-5.4-mini",
-    )
-
-
 def shown(lab: Lab, page: Any, name: str, *sources: str) -> Any:
     """Open a notebook with *sources*, run it, and return its first panel."""
-    path = lab.root / f"{name}.ipynb"
-    path.write_text(json.dumps(notebook("%load_ext openai_magics", *sources)))
-    lab.open(page, path.name)
-    page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
+    lab.open(page, lab.put(f"{name}.ipynb", *sources).name)
     lab.run_all(page)
     panel = page.locator(".oai-form").first
     panel.wait_for()
@@ -75,10 +57,7 @@ def pictured(page: Any, panel: Any, name: str, height: int = 1500) -> None:
     )
     for theme, suffix, width in ((DARK, "-dark", 1100), (LIGHT, "-narrow", 560), (LIGHT, "", 1100)):
         page.set_viewport_size({"width": width, "height": height})
-        page.evaluate(
-            "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme
-        )
-        page.locator("#jupyterlab-splash").wait_for(state="detached")
+        themed(page, theme)
         taken = ARTEFACTS / f"panel-{name}{suffix}.png"
         panel.screenshot(path=taken)
         if not suffix and PICTURES and name in PANELS:
@@ -263,7 +242,7 @@ def test_images(lab: Lab, page: Any, server: ScriptedServer) -> None:
     panel.get_by_role("button", name="Describe all").click()
     rows.nth(3).get_by_text("waiting").wait_for()
     panel.get_by_role("button", name="Stop").click()
-    panel.get_by_text("Stopped.").wait_for(timeout=5000)
+    panel.get_by_text("Stopped.").wait_for()
     unharmed(page)
 
 
@@ -310,20 +289,12 @@ def test_training(lab: Lab, page: Any, server: ScriptedServer) -> None:
 
 def test_in_notebook_7(lab: Lab, page: Any, server: ScriptedServer) -> None:
     """The same panels in Notebook 7: the cells are run with the keyboard, a model is searched for."""
-    path = lab.root / "seven.ipynb"
-    path.write_text(json.dumps(notebook("%load_ext openai_magics", "%panel models")))
-    page.goto(f"{lab.url}notebooks/{path.name}?token=test")
-    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']", state="attached")
+    lab.put("seven.ipynb", "%panel models")
+    lab.open(page, "seven.ipynb", "notebooks")
     page.errors.clear()  # Notebook 7 itself raises one (of a setting's schema) as it starts
-    ran = page.locator(".jp-InputPrompt").filter(has_text=re.compile(r"\[\d+\]:"))
-    for _ in range(120):  # what is run before the kernel is there is dropped without a word
-        page.get_by_text("%load_ext openai_magics").click()
+    for source in (LOAD, "%panel models"):
+        page.get_by_text(source).click()
         page.keyboard.press("Shift+Enter")
-        page.wait_for_timeout(500)
-        if ran.count():
-            break
-    page.get_by_text("%panel models").click()
-    page.keyboard.press("Shift+Enter")
     panel = page.locator(".oai-models")
     panel.get_by_text(re.compile(r"\d of \d models")).wait_for()
     panel.get_by_label("Search").press_sequentially("gpt-6")

@@ -2,41 +2,34 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from openai_magics.dialogue import DialogueFile
-from tests.browser.lab import Lab, browser, notebook, page, serve
+from tests.browser.lab import Jupyter, Lab, pictured
 
 pytestmark = [pytest.mark.browser, pytest.mark.engine, pytest.mark.timeout(600)]
-__all__ = ["browser", "page"]
-
-ARTEFACTS = Path(__file__).resolve().parent.parent / "artefacts"
 PICTURE = "from PIL import Image; harbour = Image.new('RGB', (64, 48), 'steelblue')"
 PANELS = ("chat", "images", "models", "dialogue")
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """A JupyterLab whose kernels know neither a key nor a server."""
-    folder = tmp_path_factory.mktemp("lab")
-    yield from serve(folder, OPENAI_MAGICS_DATA=str(folder / "data"))
+def lab(jupyter: Jupyter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A folder whose kernels know neither a key nor a server."""
+    data = str(tmp_path_factory.mktemp("data"))
+    with jupyter.lab("engine", OPENAI_MAGICS_DATA=data) as folder:
+        yield folder
 
 
 def test_each_panel(lab: Lab, page: Any) -> None:
     """Asked in the chat, an image observed, the model listed; the dialogue panel shows both records."""
-    path = lab.root / "engine.ipynb"
-    shown = [f"%panel {name}" for name in PANELS]
-    path.write_text(json.dumps(notebook("%load_ext openai_magics", PICTURE, *shown)))
+    path = lab.put("engine.ipynb", PICTURE, *[f"%panel {name}" for name in PANELS])
     lab.open(page, path.name)
-    page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
     lab.run_all(page)
 
-    chat = page.locator(".oai").first
+    chat = page.locator(".oai[aria-busy=false]")
     chat.get_by_label("Message", exact=True).fill("What is the capital of France?")
     chat.get_by_label("Message", exact=True).press("Enter")
     chat.locator(".oai-markdown", has_text="Paris").last.wait_for(state="attached")
@@ -57,8 +50,7 @@ def test_each_panel(lab: Lab, page: Any) -> None:
     dialogue.get_by_role("button", name="Refresh").click()  # it was read before they were asked
     records = dialogue.get_by_role("grid", name="Records")
     records.get_by_text("What is the capital of France?").first.wait_for()
-    ARTEFACTS.mkdir(exist_ok=True)
-    page.screenshot(path=ARTEFACTS / "panels-engine.png")
+    pictured(page, "panels-engine")
     asked = [item for item in DialogueFile(lab.root / "engine.dialogue.json") if item.reply]
     assert {item.resolved.endpoint for item in asked} == {"local"}
     assert {"ask", "describe", "models"} <= {item.request.kind for item in asked}
