@@ -25,10 +25,12 @@ if TYPE_CHECKING:
     from openai_magics.images.attached import Attached
     from openai_magics.images.listed import Broken
 
-__all__ = ["CONCERNS_ALL", "CONCURRENCY", "Described", "checked", "described"]
+__all__ = ["CONCERNS_ALL", "CONCURRENCY", "Described", "checked", "described", "hands"]
 
 CONCURRENCY = 16
 """Images that are asked about at once, where nothing else is said."""
+READY = 4
+"""For so many images that are asked about, one more is made ready or recorded meanwhile."""
 CONCERNS_ALL = (
     NotConnected,
     SettingError,
@@ -65,6 +67,11 @@ def checked(concurrency: int | None) -> int:
             f"A concurrency of {count!r} is not possible.", "It is a whole number from 1."
         )
     return count
+
+
+def hands(concurrency: int) -> int:
+    """Return how many images are worked on, of which *concurrency* are asked about at once."""
+    return concurrency + -(-concurrency // READY)
 
 
 def described(

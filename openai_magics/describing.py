@@ -16,12 +16,13 @@ from openai_magics import frames, many
 from openai_magics.asked import split
 from openai_magics.client import Listener
 from openai_magics.config import Settings
-from openai_magics.described import Described, checked, described
+from openai_magics.described import Described, checked, described, hands
 from openai_magics.errors import (
     Interrupted,
     MagicsError,
 )
 from openai_magics.exchange import AskOptions, Reply
+from openai_magics.gate import Gate
 from openai_magics.turns import Asking, Turns
 from openai_magics.twins import as_typed, twin
 
@@ -252,14 +253,15 @@ class Describing:
         count = checked(concurrency)
         self.asking(PROMPT if prompt is None else prompt, options, parameters)  # is it possible?
         once: many.Once[Reply] = many.Once()
+        gate = Gate(self.turns.live, count)
 
         def ask(item: Attached) -> Reply:
-            asking = self.describing(item, prompt, options, parameters)
+            asking = replace(self.describing(item, prompt, options, parameters), through=gate)
             return once.do(asking.request.fingerprint, lambda: self.turns.run(asking))
 
         ids: list[str] = []
         try:
-            for row in described(images, ask, count):
+            for row in described(images, ask, hands(count)):
                 if row.reply is not None:
                     ids.append(row.reply.id)
                 yield row

@@ -55,6 +55,8 @@ class Clients:
         return client
 
     def _kept(self, clients: dict[_Name, Any], kind: str, target: Target, key: Secret) -> Any:
+        from urllib.request import getproxies
+
         import httpx2
         import openai
 
@@ -63,7 +65,14 @@ class Clients:
         if name not in clients:
             wrong = (ValueError, OSError, ImportError, httpx2.InvalidURL, openai.OpenAIError)
             try:
+                # A transport of our own would not heed the proxies that the environment sets.
+                own = None
+                if kind == "OpenAI" and not getproxies():
+                    from openai_magics.client.lanes import Lanes
+
+                    own = openai.DefaultHttpxClient(transport=Lanes())
                 clients[name] = getattr(openai, kind)(
+                    http_client=own,
                     base_url=target.base_url,
                     api_key=key.reveal() or "none",
                     max_retries=0,

@@ -48,8 +48,7 @@ def phash(picture: Image) -> str:
 def _lowest(grey: bytes) -> list[float]:
     """Return the 8 x 8 lowest terms of the transform of 32 x 32 greys, row by row."""
     if (numpy := sys.modules.get("numpy")) is not None:  # not imported for this: ten times as fast
-        waves = numpy.array(_waves())
-        waves = numpy.hstack([waves, waves[:, ::-1] * numpy.array([[1], [-1]] * HALF)[:KEPT]])
+        waves = _whole_waves()
         square = numpy.frombuffer(grey, numpy.uint8).reshape(SIDE, SIDE).astype(float)
         terms: list[float] = (waves @ square @ waves.T).ravel().tolist()
         return terms
@@ -74,6 +73,14 @@ def _waves() -> list[list[float]]:
         [cos(pi * (2 * place + 1) * wave / (2 * SIDE)) for place in range(HALF)]
         for wave in range(KEPT)
     ]
+
+
+@lru_cache(maxsize=1)
+def _whole_waves() -> Any:
+    """Return the waves over all 32 places, as an array of numpy."""
+    numpy = sys.modules["numpy"]
+    halves = numpy.array(_waves())
+    return numpy.hstack([halves, halves[:, ::-1] * numpy.array([[1], [-1]] * HALF)[:KEPT]])
 
 
 def distance(one: str, other: str) -> int:

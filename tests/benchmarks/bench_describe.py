@@ -1,6 +1,8 @@
 """1,000 images of a folder described at once, against a server that answers after 50 ms.
 
-The floor is what that latency sets: images / concurrency x latency. The memory is the peak of the
+The floor is what that latency sets: images / concurrency x latency. What the machine allows is told
+beside it: the same number of requests of the same size, made ready before, with bare aiohttp. The
+memory is the peak of the
 process above what it had with the first 500 images, so what is kept for each image shows.
 """
 
@@ -49,28 +51,62 @@ print(json.dumps({"s": took, "cpu": cpu, "grown": grown, "again": time.perf_coun
 """
 
 
+BARE = """
+import asyncio, json, sys, time
+address, concurrency, images = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+import aiohttp
+url = "data:image/jpeg;base64," + "A" * 7000
+content = [{"type": "text", "text": "x" * 200}, {"type": "image_url", "image_url": {"url": url}}]
+body = json.dumps({"model": "gpt-4o", "messages": [{"role": "user", "content": content}]}).encode()
+headers = {"Authorization": "Bearer sk-test-0123456789", "Content-Type": "application/json"}
+
+async def asked(many):
+    left = iter(range(many))
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as client:
+        async def worker():
+            for _ in left:
+                posted = client.post(address + "/chat/completions", data=body, headers=headers)
+                async with posted as response:
+                    assert response.status == 200 and await response.read()
+        begun = time.perf_counter()
+        await asyncio.gather(*(worker() for _ in range(concurrency)))
+        return time.perf_counter() - begun
+
+asyncio.run(asked(concurrency))
+print(json.dumps({"s": asyncio.run(asked(images))}))
+"""
+
+
 def run(given: Given) -> Iterator[Figure]:
     """Yield the time against the limit of the latency, and the memory that many images take."""
     folder = given.folder / "described"
     _write(folder / "few", FEW, 0)
     _write(folder / "many", IMAGES, FEW)
     limit = IMAGES / CONCURRENCY * LATENCY
-    told = []
+    told: list[dict[str, float]] = []
+    bare: list[float] = []
     options = ("--text", "Soft shapes in colours.", "--first-delay", str(LATENCY))
     with process(*options, "--no-check", "--no-record") as address:
         for number in range(ROUNDS):
             log = given.folder / f"described-{number}.dialogue.json"
-            command = [sys.executable, "-c", CHILD, str(folder), address, str(log)]
-            ran = subprocess.run(
-                [*command, str(CONCURRENCY)], cwd=ROOT, check=True, capture_output=True, text=True
-            )
-            told.append(json.loads(ran.stdout))
+            bare.append(_ran(BARE, address, str(CONCURRENCY), str(IMAGES))["s"])
+            told.append(_ran(CHILD, str(folder), address, str(log), str(CONCURRENCY)))
     name = f"{IMAGES:,} images described, concurrency {CONCURRENCY}"
     yield ratio(
         f"{name}: time",
         f"the limit of {LATENCY * 1000:.0f} ms",
         [(limit * 1000, each["s"] * 1000) for each in told],
         1 / 0.8,
+    )
+    yield ratio(
+        f"{IMAGES:,} bare requests, concurrency {CONCURRENCY}",
+        f"the limit of {LATENCY * 1000:.0f} ms",
+        [(limit * 1000, each * 1000) for each in bare],
+    )
+    yield ratio(
+        f"{name}: time",
+        "bare aiohttp",
+        [(one * 1000, each["s"] * 1000) for one, each in zip(bare, told, strict=True)],
     )
     yield ratio(
         f"{name}: CPU", "the time", [(each["s"] * 1000, each["cpu"] * 1000) for each in told]
@@ -86,6 +122,14 @@ def run(given: Given) -> Iterator[Figure]:
     yield ratio(
         f"{IMAGES:,} images replayed", "described", [(each["s"], each["again"]) for each in told]
     )
+
+
+def _ran(code: str, *arguments: str) -> dict[str, float]:
+    """Run *code* in a new process and return what it tells."""
+    command = [sys.executable, "-c", code, *arguments]
+    ran = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    told: dict[str, float] = json.loads(ran.stdout)
+    return told
 
 
 def _write(folder: Path, count: int, first: int) -> None:
