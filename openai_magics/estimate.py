@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from openai_magics import local, prices
 from openai_magics.connection import Target, choose
-from openai_magics.errors import NotConnected, OptionError
+from openai_magics.errors import NotConnected, OptionError, Unreachable
 from openai_magics.exchange import Attachment, Message, Request, canonical_json, image_parts
+from openai_magics.token_count import estimated
 
 if TYPE_CHECKING:
     from openai_magics.client import Live
@@ -20,8 +21,6 @@ __all__ = ["facts", "facts_of_many", "tokens"]
 
 PER_MESSAGE, PER_REPLY = 3, 3
 """Tokens around each message and before the reply, as OpenAI's cookbook counts them."""
-CHARACTERS = 4
-"""Characters to a token of English, roughly."""
 MOST_LINES = 20
 """Images that are told one by one."""
 
@@ -32,24 +31,33 @@ def tokens(messages: Sequence[Message]) -> tuple[int, bool]:
     Counted with the vocabulary ``o200k_base``, which the models of OpenAI use since gpt-4o,
     where the ``tokens`` extra is installed; other models' vocabularies differ by some per cent.
     """
-    texts = [text for message in messages for text in _texts(message.get("content"))]
-    around = PER_MESSAGE * len(messages) + PER_REPLY
+    count, exact = _of_texts(text for message in messages for text in _texts(message))
+    return PER_MESSAGE * len(messages) + PER_REPLY + count, exact
+
+
+def _of_texts(texts: Iterable[str]) -> tuple[int, bool]:
+    """Return the tokens of texts and whether they were counted."""
     try:
         import quicktok
     except ImportError:
-        return around + sum(-(-len(text) // CHARACTERS) for text in texts), False
+        return sum(map(estimated, texts)), False
     encoding = quicktok.get_encoding("o200k_base")
     clean = [text.encode("utf-8", "replace").decode() for text in texts]
-    return around + sum(len(encoding.encode_ordinary(text)) for text in clean), True
+    return sum(len(encoding.encode_ordinary(text)) for text in clean), True
 
 
-def _texts(content: Any) -> list[str]:
-    """Return the texts of a message; an image has none."""
+def _texts(message: Message) -> list[str]:
+    """Return the texts of a message, calls of tools among them; an image has none."""
+    content = message.get("content")
+    called = [canonical_json(call).decode() for call in message.get("tool_calls") or ()]
     if isinstance(content, str):
-        return [content]
+        return [content, *called]
+    if content is None and called:
+        return called
     if not isinstance(content, (list, tuple)):
-        return [json.dumps(content, ensure_ascii=False)]
-    return [str(part["text"]) for part in content if isinstance(part.get("text"), str)]
+        return [json.dumps(content, ensure_ascii=False), *called]
+    texts = [str(part["text"]) for part in content if isinstance(part.get("text"), str)]
+    return [*texts, *called]
 
 
 @dataclass(frozen=True)
@@ -71,11 +79,11 @@ def _images(request: Request, model: str | None) -> list[_Image]:
 def _image(part: Mapping[str, Any], item: Attachment, model: str | None) -> _Image:
     from openai_magics.images import vision
 
-    if "url" in part:
-        return _Image(f"{part['url']}: not fetched for this, its size is not known")
+    if "url" in part and not getattr(item, "fetch", False):
+        return _Image(f"{part['url']}: not fetched for this (--fetch does), its size is not known")
     try:
         _, kept = item.wired(model)
-    except OptionError as error:
+    except (OptionError, Unreachable) as error:
         return _Image(f"not sent: {error.problem}", tokens=0)
     width, height = kept["width"], kept["height"]
     count = vision.tokens(width, height, part["detail"], model)
@@ -85,7 +93,7 @@ def _image(part: Mapping[str, Any], item: Attachment, model: str | None) -> _Ima
         height,
         kept["media_type"].partition("/")[2].upper(),
         "an unknown number of" if count is None else count,
-        kept["name"],
+        kept.get("name") or f"{part['url']}, fetched",
     )
     return _Image(line, width * height, count)
 
@@ -121,9 +129,7 @@ def facts_of_many(requests: Sequence[Request], live: Live, *, recorded: int) -> 
     first: list[Message] = [{"role": "system", "content": system}] if system else []
     model = target.model if target else request.model
     count, exact = _counted(requests, first, model, said)
-    said["prompt tokens"] = (
-        str(count) if exact else f"about {count} (the extra `tokens` counts them)"
-    )
+    said["prompt tokens"] = str(count) if exact else f"about {count} ({_why(requests)})"
     said |= _asked_for(request)
     price = float("nan")
     if target is not None:
@@ -137,6 +143,14 @@ def facts_of_many(requests: Sequence[Request], live: Live, *, recorded: int) -> 
     return said
 
 
+def _why(requests: Sequence[Request]) -> str:
+    """Return why the number of tokens is not sure."""
+    if not tokens([])[1]:
+        return "the extra `tokens` counts them"
+    beside = any(True for each in requests for _ in _beside(each))
+    return "schema and tools as JSON" if beside else "without what is not known of images"
+
+
 def _counted(
     requests: Sequence[Request], first: Sequence[Message], model: str | None, said: dict[str, str]
 ) -> tuple[int, bool]:
@@ -145,7 +159,8 @@ def _counted(
     images: list[_Image] = []
     for each in requests:
         more, counted = tokens([*first, *each.history, *each.messages])
-        count, exact = count + more, exact and counted
+        beside, _ = _of_texts(_beside(each))
+        count, exact = count + more + beside, exact and counted and not beside
         if each.attachments:
             images += _images(each, model)
     if images:
@@ -158,6 +173,13 @@ def _counted(
         said["image tokens"] = f"{sum(known)}{rest}"
         count, exact = count + sum(known), exact and not rest
     return count, exact
+
+
+def _beside(request: Request) -> Iterator[str]:
+    """Yield schema and tools as JSON; how the service writes them out is not published."""
+    for value in (request.schema, *(request.tools or ())):
+        if value:
+            yield json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
 
 
 def _asked_for(request: Request) -> dict[str, str]:

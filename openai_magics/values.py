@@ -1,24 +1,30 @@
 """What a value of the notebook becomes in a prompt.
 
-A table is bounded (rows, columns, characters) and says what was cut; an exception is its
-trimmed traceback; a list or a dict that JSON can say is JSON.
+A table is bounded (rows, columns, tokens) and says what was cut; an exception is its trimmed
+traceback; a list or a dict that JSON can say is JSON. Tokens are estimated by a rule
+(`openai_magics.token_count`), not counted: a prompt must be the same whatever is installed.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Any
 
 from openai_magics import tracebacks
 from openai_magics.errors import OptionError
+from openai_magics.token_count import estimated
 
 __all__ = ["is_image", "text_of"]
 
 MOST_ROWS, MOST_COLUMNS = 40, 20
+MOST_TOKENS = 4_000
+"""Of a table, as `estimated`."""
 MOST_CHARACTERS = 16_000
-"""About 4,000 tokens."""
+"""Of what is no table."""
 MOST_IN_CELL = 200
+SHORT_CELL = 20
+"""Characters of a cell of a table whose first and last rows alone have too many tokens."""
 TEXT = {"object": "text", "str": "text", "string": "text", "string[python]": "text"}
 """The dtype of text has another name in each version of pandas; the prompt must not."""
 
@@ -85,50 +91,51 @@ def _table(value: Any) -> str:
     rows, columns = frame.shape
     shown = frame.iloc[:, :MOST_COLUMNS]
     half = MOST_ROWS // 2
-    cut = rows > MOST_ROWS
-    top = shown.iloc[: half if cut else MOST_ROWS]
-    bottom = shown.iloc[-half:] if cut else shown.iloc[:0]
-    names = [str(name) for name in shown.columns]
-    kinds = ", ".join(
-        f"{name}: {TEXT.get(str(dtype), dtype)}"
-        for name, dtype in zip(names, shown.dtypes, strict=True)
-    )
-    lines = [f"{rows} rows, {columns} columns ({kinds})", ""]
-    lines += [_row(["", *names]), _row(["---"] * (len(names) + 1))]
-    lines += [_row([index, *cells]) for index, *cells in top.itertuples(name=None)]
-    if cut:
-        lines.append(_row(["…"] * (len(names) + 1)))
-    lines += [_row([index, *cells]) for index, *cells in bottom.itertuples(name=None)]
+    ends = [shown.iloc[:half], shown.iloc[-half:]] if rows > MOST_ROWS else [shown]
+    taken = [row for end in ends for row in end.itertuples(name=None)]
     notes = []
-    if cut:
-        notes.append(f"{rows - MOST_ROWS} of {rows} rows")
+    head, kept = _within(shown, taken, MOST_IN_CELL)
+    if kept is None:
+        notes.append(f"what is longer than {SHORT_CELL} characters")
+        head, kept = _within(shown, taken, SHORT_CELL)
+        kept = kept or [_row(row, SHORT_CELL) for row in (taken[:1] + taken[1:][-1:])]
+    if len(kept) < rows:
+        notes.insert(0, f"{rows - len(kept)} of {rows} rows")
+        kept.insert((len(kept) + 1) // 2, _row(["…"] * (len(shown.columns) + 1)))
     if columns > MOST_COLUMNS:
         notes.append(f"{columns - MOST_COLUMNS} of {columns} columns")
-    lines = _within(lines, notes)
-    if notes:
-        lines.append(f"\n(cut: {', '.join(notes)})")
-    return "\n".join(lines)
+    said = f"{rows} rows, {columns} columns ({head[0]})"
+    told = [f"\n(cut: {', '.join(notes)})"] if notes else []
+    return "\n".join([said, "", *head[1:], *kept, *told])
 
 
-def _within(lines: list[str], notes: list[str]) -> list[str]:
-    """Leave out rows from the middle until the table is within its characters."""
-    total, kept = sum(map(len, lines)), list(lines)
-    dropped = 0
-    while total > MOST_CHARACTERS and len(kept) > 6:
-        middle = 4 + (len(kept) - 4) // 2
-        total -= len(kept.pop(middle))
-        dropped += 1
-    if dropped:
-        notes.append(f"{dropped} more rows")
-    return kept
+def _within(
+    shown: Any, rows: list[tuple[Any, ...]], longest: int
+) -> tuple[list[str], list[str] | None]:
+    """Return the head of a table (dtypes, names, rule) and of its rows what its tokens allow.
+
+    Rows are left out from the middle; ``None`` where not even the first and the last are
+    possible with cells of *longest* characters.
+    """
+    names = [str(name) for name in shown.columns]
+    kinds = ", ".join(
+        f"{name[:longest] + '…' if len(name) > longest else name}: {TEXT.get(str(dtype), dtype)}"
+        for name, dtype in zip(names, shown.dtypes, strict=True)
+    )
+    head = [kinds, _row(["", *names], longest), _row(["---"] * (len(names) + 1))]
+    kept = [_row(row, longest) for row in rows]
+    total = sum(estimated(line) + 1 for line in (*head, *kept))
+    while total > MOST_TOKENS and len(kept) > 2:
+        total -= estimated(kept.pop(len(kept) // 2)) + 1
+    return head, kept if total <= MOST_TOKENS or not rows else None
 
 
-def _row(cells: list[Any]) -> str:
-    return "| " + " | ".join(_cell(item) for item in cells) + " |"
+def _row(cells: Iterable[Any], longest: int = MOST_IN_CELL) -> str:
+    return "| " + " | ".join(_cell(item, longest) for item in cells) + " |"
 
 
-def _cell(value: Any, show: Callable[[Any], str] = str) -> str:
-    text = show(value)
-    if len(text) > MOST_IN_CELL:
-        text = text[:MOST_IN_CELL] + "…"
+def _cell(value: Any, longest: int) -> str:
+    text = str(value)
+    if len(text) > longest:
+        text = text[:longest] + "…"
     return text.replace("|", "\\|").replace("\n", " ")

@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 from openai_magics import estimate, local
+from openai_magics.errors import Unreachable
 from openai_magics.exchange import AskOptions, Message
+from openai_magics.images import download
+from openai_magics.images.attached import attached
 from openai_magics.session import Session
 from tests.unit.making import ask
-from tests.unit.pictures import photograph, saved
+from tests.unit.pictures import encoded, photograph, saved
 
 HELLO: list[Message] = [{"role": "user", "content": "Hello, how are you today?"}]
 
@@ -103,3 +106,53 @@ def test_images_are_counted(tmp_path: Path) -> None:
     facts = estimate.facts(request, session.live, recorded=False)
     assert "not fetched for this" in facts["images"]
     assert facts["image tokens"] == "0 and those that are not known"
+
+
+def test_an_address_is_fetched_where_that_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With ``--fetch`` its size is told; where it cannot be had, why."""
+    told = encoded(photograph(640, 480), "JPEG")
+    monkeypatch.setattr(download, "fetch", lambda *_, **__: told)
+    session = Session(model="gpt-4o", api_key="sk-test-0123456789")
+    item = attached("https://example.org/a.jpg", fetch=True)
+    request = session.asking("Hi", AskOptions(images=item)).request
+    facts = estimate.facts(request, session.live, recorded=False)
+    assert facts["images"].startswith("640 x 480 pixels, sent as 640 x 480 JPEG, ")
+    assert "(https://example.org/a.jpg, fetched)" in facts["images"]
+
+    def gone(*_: object, **__: object) -> bytes:
+        raise Unreachable("https://example.org/a.jpg could not be fetched: it took too long.", "")
+
+    monkeypatch.setattr(download, "fetch", gone)
+    facts = estimate.facts(request, session.live, recorded=False)
+    assert facts["images"] == (
+        "not sent: https://example.org/a.jpg could not be fetched: it took too long."
+    )
+
+
+def test_schema_and_tools_are_counted(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the JSON that is sent, and said to be no exact count."""
+    plain = estimate.facts(ask("Hello"), session.live, recorded=False)
+
+    def look_up(city: str, unit: str = "kelvin") -> str:
+        """Return the weather of a city, in words."""
+        raise AssertionError(city + unit)
+
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}}
+    for options in (AskOptions(tools=[look_up]), AskOptions(schema=schema)):
+        request = session.asking("Hello", options).request
+        facts = estimate.facts(request, session.live, recorded=False)
+        more = int(facts["prompt tokens"].split()[1]) - int(plain["prompt tokens"].split()[-1])
+        assert 15 < more < 150
+        assert facts["prompt tokens"].endswith("(schema and tools as JSON)")
+    monkeypatch.setitem(sys.modules, "quicktok", None)
+    facts = estimate.facts(request, session.live, recorded=False)
+    assert facts["prompt tokens"].endswith("(the extra `tokens` counts them)")
+
+
+def test_calls_of_tools_are_counted() -> None:
+    """What the model had called stands in the history, and is sent."""
+    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    said: Message = {"role": "assistant", "content": None, "tool_calls": [call]}
+    assert estimate.tokens([said])[0] > 15

@@ -139,6 +139,7 @@ ROOMS = {
     "errors exchange keys schemas.forms",
     "client.lanes": "",
     "many": "",
+    "token_count": "",
     "gate": "calls exchange replay",
     "redrawn": "dialogue exchange images.likeness",
     "replay": "client dialogue errors exchange failures redrawn",
@@ -172,7 +173,7 @@ ROOMS = {
     "twins": "",
     "described": "errors exchange many",
     "describing": "asked described twins client config errors exchange frames gate many turns",
-    "estimate": "connection errors exchange local prices",
+    "estimate": "connection errors exchange local prices token_count",
     "settled": "client config errors keys",
     "listings": "exchange frames turns twins",
     "threads": "config conversation dialogue errors turns",
@@ -247,7 +248,7 @@ ROOMS = {
     "place": "cloud.address config dialogue notebook renamed",
     # prompts
     "prompts": "errors",
-    "values": "errors tracebacks",
+    "values": "errors tracebacks token_count",
     # images
     "images": "",
     "images.sniff": "errors",

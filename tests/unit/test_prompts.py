@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pandas as pd
@@ -12,6 +13,7 @@ from PIL import Image
 
 from openai_magics import prompts, values
 from openai_magics.errors import OptionError
+from openai_magics.token_count import estimated
 from tests.unit.pictures import encoded
 
 
@@ -105,8 +107,41 @@ def test_a_large_table_is_bounded_and_says_so() -> None:
     assert text.endswith("(cut: 9999960 of 10000000 rows)")
     wide = pd.DataFrame([range(50)])
     assert filled("{{ df }}", df=wide).endswith("(cut: 30 of 50 columns)")
-    long = pd.DataFrame({f"c{n}": ["x" * 190] * 40 for n in range(20)})
-    assert len(filled("{{ df }}", df=long)) < 20_000
+
+
+@pytest.mark.parametrize(
+    ("frame", "said"),
+    [
+        pytest.param(
+            pd.DataFrame({f"c{n}": ["long words and more"] * 40 for n in range(20)}),
+            "(cut: 5 of 40 rows)",
+            id="rows",
+        ),
+        pytest.param(
+            pd.DataFrame(
+                {f"c{n}": ["\N{CJK UNIFIED IDEOGRAPH-6A21}" * 900] * 60 for n in range(20)}
+            ),
+            "(cut: 50 of 60 rows, what is longer than 20 characters)",
+            id="cells",
+        ),
+        pytest.param(
+            pd.DataFrame({f"{n} column " * 99: [n] for n in range(20)}),
+            "cut",
+            id="names",
+        ),
+        pytest.param(pd.DataFrame({"text": ["word " * 9000] * 3}), "cut", id="one-cell-is-cut"),
+    ],
+)
+def test_a_table_is_bounded_by_tokens(frame: pd.DataFrame, said: str) -> None:
+    """By a rule that needs no vocabulary; rows go first, then the length of cells."""
+    text = filled("{{ df }}", df=frame)
+    assert estimated(text) <= 4_050
+    assert text.endswith(said) or said == "cut"
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    kept = [line for line in rows[2:] if not line.startswith("| …")]
+    left_out = int((re.search(r"cut: (\d+) of \d+ rows", text) or [0, 0])[1])
+    assert len(kept) + left_out == len(frame)
+    assert (f"| {len(frame) - 1} |") in kept[-1]
 
 
 def test_a_series_and_an_exception() -> None:
