@@ -17,6 +17,7 @@ Keys are not settings: see `openai_magics.keys`.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ MODES = ("auto", "live", "replay")
 APIS = ("chat", "responses")
 FORMATS = ("markdown", "text", "json", "code", "table", "sections")
 PREFIX = "OPENAI_MAGICS_"
+ACCOUNT = re.compile(r"\s*[a-z][a-z0-9+.-]*:/*[^/?#]*@", re.IGNORECASE)
+"""A name, perhaps a password, before the host of an address."""
 ELSEWHERE = {
     PREFIX + "CACHE": "the folder of the embedded engine's weights",
     PREFIX + "DATA": "the folder of training jobs and tuned models",
@@ -156,8 +159,10 @@ class Settings:
     profile: MutableMapping[str, Any] = field(default_factory=lambda: PROFILE)
     _files: list[tuple[str, Mapping[str, Any]]] | None = field(default=None, repr=False)
 
-    def check(self, name: str, value: Any, source: str) -> Any:
+    def check(self, name: str, value: Any, source: str, *, recorded: bool = True) -> Any:
         """Return *value* as the setting *name* takes it.
+
+        What the notebook says is *recorded*, so that an address must not hold a password.
 
         Raises
         ------
@@ -184,6 +189,11 @@ class Settings:
                 f"{source}: {name} = {value!r} is not possible{nearest(value, setting.choices)}.",
                 f"It is one of: {', '.join(setting.choices)}.",
             )
+        if recorded and name == "base_url" and ACCOUNT.match(value):
+            raise SettingError(
+                f"{source}: the base_url holds a user's name or password, which would be recorded.",
+                "Set it in the environment (OPENAI_BASE_URL), which is not.",
+            )
         return value
 
     def said(self, name: str) -> Any:
@@ -207,7 +217,7 @@ class Settings:
         if name == "mode" and os.environ.get(setting.environment) == "replay":
             return "replay", f"the environment ({setting.environment})"
         if option is not None:
-            return self.check(name, option, "the option"), "the option"
+            return self.check(name, option, "the option", recorded=False), "the option"
         if (value := self.arguments.get(name)) is not None:
             return self.check(name, value, "Session"), "Session"
         if (value := self.notebook.get(name)) is not None:
@@ -215,10 +225,10 @@ class Settings:
             return self.check(name, value, source), source
         if value := os.environ.get(setting.environment):
             source = f"the environment ({setting.environment})"
-            return self.check(name, value, source), source
+            return self.check(name, value, source, recorded=False), source
         for source, values in self._from_files():
             if values.get(name) is not None:
-                return self.check(name, values[name], source), source
+                return self.check(name, values[name], source, recorded=False), source
         return setting.default, "default"
 
     def _from_files(self) -> list[tuple[str, Mapping[str, Any]]]:
@@ -238,7 +248,7 @@ class Settings:
                         f"{source} is not a table.", "Give it as NAME = VALUE lines."
                     )
                 for name, value in values.items():
-                    self.check(name, value, source)
+                    self.check(name, value, source, recorded=False)
             self._files = layers
         return self._files
 

@@ -71,6 +71,11 @@ def host(base_url: str) -> str:
             f"The base_url {base_url!r} is not an address.",
             "It looks like https://api.openai.com/v1 or http://localhost:11434/v1.",
         )
+    if "?" in base_url or "#" in base_url:
+        raise SettingError(
+            f"The base_url at {name} goes on after its path (?… or #…), which no route can follow.",
+            "Give it up to there; it looks like https://api.openai.com/v1.",
+        )
     name = f"[{name}]" if ":" in name else name
     return name + (f":{port}" if port else "")
 

@@ -76,10 +76,19 @@ def refuse_private(url: str, remedy: str) -> None:
 def _public(address: str) -> bool:
     """Whether an IP address is of the public internet."""
     ip = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(ip, "ipv4_mapped", None) or getattr(ip, "sixtofour", None)
-    return (mapped or ip).is_global and not ip.is_multicast
+    if isinstance(ip, ipaddress.IPv6Address):
+        within = ip.ipv4_mapped or ip.sixtofour
+        if within is None and any(ip in network for network in TRANSLATED):
+            within = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if within is not None:
+            return _public(str(within))
+        if ip.is_site_local:  # not global, though Python says so
+            return False
+    return ip.is_global and not ip.is_multicast
 
 
+TRANSLATED = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
+"""IPv6 addresses that stand for the IPv4 address they end in (RFC 6052, RFC 4291)."""
 ALLOW = "Download it yourself and give the file, or allow private addresses."
 
 

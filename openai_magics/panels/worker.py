@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import inspect
 import itertools
 import logging
 import threading
@@ -101,7 +102,7 @@ class Worker:
         job = Job()
         context = contextvars.copy_context()
         context.run(cells.set_apart, f"panel:{next(_numbers)}")
-        if asyncio.iscoroutinefunction(work):
+        if inspect.iscoroutinefunction(work):
             loop = _running_loop()
 
             def begin() -> None:

@@ -104,7 +104,8 @@ class Desk(Data):
         request = Request(
             kind="check",
             model=options.model or own("model"),
-            endpoint=options.base_url or own("base_url"),
+            endpoint=self.settings.check("base_url", options.base_url, "base_url")
+            or own("base_url"),
             parameters={name: value for name, value in said.items() if value is not None},
         )
         through = Checking(lambda: self.looked(data, options))

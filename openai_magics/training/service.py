@@ -132,7 +132,8 @@ class Training(Desk):
         return Request(
             kind="train",
             model=options.model or own("model"),
-            endpoint=options.base_url or own("base_url"),
+            endpoint=self.settings.check("base_url", options.base_url, "base_url")
+            or own("base_url"),
             parameters={name: value for name, value in given.items() if value},
         )
 

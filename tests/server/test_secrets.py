@@ -15,10 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from openai_magics import Session
 from openai_magics import errors as ours
 from openai_magics.calls import Call, Listener, hidden
 from openai_magics.exchange import Reply, joined
 from openai_magics.keys import Secret
+from openai_magics.magics import configurable
 from tests.scripted import Custom, Plan, Request, ScriptedServer, answer, errors, failures
 from tests.scripted import Reply as Scripted
 from tests.scripted.asking import KEY
@@ -371,3 +373,48 @@ def test_a_short_word_is_no_secret(scripted: ScriptedServer) -> None:
     scripted.script.then("Ask ollama, or none.")
     reply: Reply = session(scripted, api_key="ollama").ask("Whom?", on_text=[].append)
     assert reply.text == "Ask ollama, or none."
+
+
+@pytest.mark.parametrize(
+    "say",
+    [
+        lambda address: Session(base_url=address),
+        lambda address: Session().ask("Hi", base_url=address),
+        lambda address: Session().training.jobs(base_url=address),
+        lambda address: configurable.set_for_notebook("base_url", address),
+    ],
+    ids=["Session", "ask", "training", "%config"],
+)
+@pytest.mark.parametrize(
+    "address", ["https://ann:{}@example.org/v1", "http://{}@localhost:9/v1", "HTTPS://a:{}@[::1]"]
+)
+def test_an_address_with_a_password_is_not_recorded(
+    say: Any, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the notebook says enters records: a password in it is refused, and not repeated."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ours.SettingError, match="would be recorded") as caught:
+        say(address.format(PLAIN))
+    nowhere(caught.value)
+    nowhere([path.read_text() for path in tmp_path.iterdir()])
+
+
+def test_an_address_with_a_password_in_the_environment(
+    scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy with a password is named in the environment, which no record holds."""
+    address = scripted.base_url.replace("://", f"://ann:{PLAIN}@")
+    monkeypatch.setenv("OPENAI_BASE_URL", address)
+    held = Session("gpt-5.5", api_key=KEY)
+    assert held.ask("Hi").text
+    nowhere(held.dialogue_log_path.read_text())
+    nowhere(held)
+
+
+@pytest.mark.parametrize("address", ["http://h/v1?token={}", "https://h/v1#{}"])
+def test_an_address_with_a_query(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No route can follow a query, so it is refused, and what it holds is not repeated."""
+    monkeypatch.setenv("OPENAI_BASE_URL", address.format(PLAIN))
+    with pytest.raises(ours.SettingError, match="goes on after its path") as caught:
+        Session(api_key=KEY).ask("Hi")
+    nowhere(caught.value)

@@ -178,6 +178,7 @@ def test_where_nobody_listens_is_said() -> None:
         *("127.0.0.1", "localhost", "LOCALHOST.", "[::1]", "10.1.2.3", "172.16.0.1", "192.168.0.1"),
         *("169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1", "[fd00::1]", "[fe80::1]"),
         *("[::ffff:127.0.0.1]", "[2002:7f00:1::]", "2130706433", "0x7f000001", "nas", "x.internal"),
+        *("[64:ff9b::a00:1]", "[::7f00:1]", "[fec0::1]"),
     ],
 )
 def test_a_private_address_is_refused_unasked(host: str) -> None:

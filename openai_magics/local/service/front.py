@@ -122,7 +122,7 @@ class Front:
     def _check_key(self, request: web.Request) -> None:
         given = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
         given = given or request.headers.get("api-key", "")
-        if not hmac.compare_digest(given.encode(), self.key.encode()):
+        if not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self.key.encode()):
             text = "The key is not the one that this engine has made for itself."
             raise Refused(401, text, "invalid_api_key")
 
