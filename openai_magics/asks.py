@@ -49,8 +49,12 @@ class Asks(Threads, Listings):
         most = check("max_history", options.max_history, "max_history")
         shape = shaped(_first(options.schema, whose and whose.schema), parameters)
         seconds = check("tool_timeout", options.tool_timeout, "tool_timeout")
-        seconds = self.settings.get("tool_timeout", seconds)
-        tools = toolbox_of(options.tools, seconds, parameters)
+        most_rounds = check("max_rounds", options.max_rounds, "max_rounds")
+        tools = None
+        if options.tools:  # else their settings are not looked for
+            seconds = self.settings.get("tool_timeout", seconds)
+            most_rounds = self.settings.get("max_rounds", most_rounds)
+            tools = toolbox_of(options.tools, seconds, parameters)
         request = Request(
             model=_first(
                 check("model", options.model, "model"), whose and whose.model, said("model")
@@ -89,9 +93,7 @@ class Asks(Threads, Listings):
             shape=shape,
             tools=tools,
             run_tools=options.run_tools,
-            max_rounds=self.settings.get(
-                "max_rounds", check("max_rounds", options.max_rounds, "max_rounds")
-            ),
+            max_rounds=Asking.max_rounds if most_rounds is None else most_rounds,
         )
 
     def _check(self, message: str | Sequence[Any], parameters: dict[str, Any]) -> None:

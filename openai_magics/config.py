@@ -21,6 +21,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ class Setting:
     variable: str = ""
     choices: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def environment(self) -> str:
         """The environment variable that sets it."""
         return self.variable or PREFIX + self.name.upper()

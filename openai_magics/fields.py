@@ -10,6 +10,8 @@ __all__ = ["known", "merged", "unknown"]
 
 def known(values: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of *values* that *names* has."""
+    if values.keys() <= names.keys():  # as a rule, and a replayed ask does it twice
+        return dict(values)
     return {name: value for name, value in values.items() if name in names}
 
 
@@ -20,10 +22,11 @@ NESTED = ("request", "resolved", "reply")
 def unknown(values: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of *values* that *known*, a record of this version, does not have."""
     found: dict[str, Any] = {}
-    for name, value in values.items():
-        if name not in known:
-            found[name] = value
-        elif name in NESTED and value and (inner := unknown(value, known[name])):
+    if not values.keys() <= known.keys():
+        found = {name: value for name, value in values.items() if name not in known}
+    for name in NESTED:
+        own = values.get(name)
+        if own and name in known and (inner := unknown(own, known[name])):
             found[name] = inner
     return found
 

@@ -78,10 +78,14 @@ def script(asking: Asking, place: Place, after: Callable[[Reply], list[Request]]
         asked = now.request
         turns = (*turns, Turn(place, asked.messages, reply, asked.attachments, follows=bool(turns)))
         if not messages:
-            ended = replace(reply, steps=steps, shape=asking.shape or reply.shape)
+            shape = asking.shape or reply.shape
+            ended = reply
+            if steps or shape is not reply.shape:  # as a rule it is as it came
+                ended = replace(reply, steps=steps, shape=shape)
             if problem is not None:
                 problem.reply = ended
-            return Outcome((*turns[:-1], replace(turns[-1], reply=ended)), problem)
+            last = turns[-1] if ended is reply else replace(turns[-1], reply=ended)
+            return Outcome((*turns[:-1], last), problem)
         request = replace(
             asking.request,
             kind=kind,

@@ -33,7 +33,13 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from openai_magics.sentiment.english import score, vader
-from openai_magics.sentiment.language import LANGUAGE_WORDS, guess, is_english
+from openai_magics.sentiment.language import (
+    LANGUAGE_WORDS,
+    guess,
+    identifier,
+    is_english,
+    plainly_english,
+)
 from openai_magics.sentiment.prose import PROSE_LIMIT, WORD, prose_of, sentences, words_of
 from openai_magics.sentiment.russian import CYRILLIC, NOT_RUSSIAN, as_vader_reads, lexicon
 
@@ -79,6 +85,8 @@ def determine(text: str) -> Sentiment | None:
     words = words_of(prose)
     if not words:
         return None
+    if plainly_english(words[:LANGUAGE_WORDS]) and identifier() is not None:
+        return _sentiment(sentences(prose), english)
     language, probability = guess(words[:LANGUAGE_WORDS])
     if not language:
         return None

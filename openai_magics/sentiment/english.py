@@ -9,8 +9,9 @@ alone, and a sentence that has none is zero.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from functools import cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from string import punctuation
 from typing import TYPE_CHECKING, NamedTuple
@@ -26,14 +27,23 @@ BEFORE, AFTER = 3, 2
 WORDS_ONLY = re.compile(r"[\x00-\x7fÀ-ÖØ-öø-ÿ‘’“”–—…]*")
 """No emoji, which VADER reads as their names. Keycaps begin with a digit, and go on beyond these."""
 
+_LINKS = frozenset({"for", "of", "the", "to"})
+"""Words in phrases of VADER none of which is made of these alone."""
+
 
 class _Known(NamedTuple):
-    """What VADER knows; ``openings`` and ``pairs`` begin its phrases, ``plain`` has none."""
+    """What VADER knows.
+
+    ``openings`` and ``pairs`` begin its phrases, and ``plain`` has none; ``telling`` words change
+    what one near them counts, ``special`` ones may count otherwise together with their neighbours.
+    """
 
     plain: SentimentIntensityAnalyzer
     lexicon: AbstractSet[str]
     openings: AbstractSet[str]
     pairs: AbstractSet[tuple[str, str]]
+    telling: AbstractSet[str]
+    special: AbstractSet[str]
 
 
 @cache
@@ -61,7 +71,15 @@ def _known() -> _Known:
         frozenset(whole.lexicon),
         frozenset(first for first, *_ in phrases),
         frozenset((first, second) for first, second, *_ in phrases),
+        frozenset({*_words(whole.booster), *whole.negations, *_words(whole.special_cases), "no"})
+        - _LINKS
+        | {"least"},
+        frozenset({*_words(whole.booster), *_words(whole.special_cases)}),
     )
+
+
+def _words(phrases: Iterable[str]) -> Iterator[str]:
+    return (word for phrase in phrases for word in phrase.split())
 
 
 def score(sentence: str, analyzer: SentimentIntensityAnalyzer) -> float:
@@ -83,8 +101,36 @@ def score(sentence: str, analyzer: SentimentIntensityAnalyzer) -> float:
             ]
             if not scored:
                 return 0.0
+            tokens = plain.split()
+            if len(scored) == 1 and _alone(scored[0], sentence, tokens, words):
+                return _of_word(tokens[scored[0]])
             analyzer = known.plain
-            sentence = _around(scored, plain.split(), words) or sentence
+            sentence = _around(scored, tokens, words) or sentence
+    return _compound(analyzer, sentence)
+
+
+def _alone(at: int, sentence: str, tokens: list[str], words: list[str]) -> bool:
+    """Whether the word at *at*, the only one that counts, counts as if it stood by itself."""
+    known = _known()
+    near = words[max(0, at - BEFORE) : at + AFTER + 1]
+    return (
+        known.telling.isdisjoint(near)
+        and words[at] not in known.special
+        and not tokens[at].isupper()
+        and not any(word.endswith("n't") for word in near)
+        and "but" not in words
+        and "!" not in sentence
+        and "?" not in sentence
+    )
+
+
+@lru_cache(maxsize=4096)
+def _of_word(word: str) -> float:
+    """Return what VADER scores for one word; it is remembered, for most come again and again."""
+    return _compound(_known().plain, word)
+
+
+def _compound(analyzer: SentimentIntensityAnalyzer, sentence: str) -> float:
     found: float = analyzer.polarity_scores(sentence)["compound"]
     return found
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vader import SentimentIntensityAnalyzer
 
-__all__ = ["LANGUAGE_WORDS", "guess", "identifier", "is_english"]
+__all__ = ["LANGUAGE_WORDS", "guess", "identifier", "is_english", "plainly_english"]
 
 # The identifier needs no more words than these to be sure.
 LANGUAGE_WORDS = 200
@@ -22,6 +22,85 @@ LANGUAGE_WORDS = 200
 _ENGLISH = 0.3
 # From here another language is in the way of English, and Russian is likely.
 _LIKELY = 0.5
+
+# Words that hardly a sentence of English does without, and that are no words of other languages
+# (neither "in", "a", "to", "so", "me", "no", "on", "an", "as" nor "was", "die", "over").
+_ENGLISH_ALONE = frozenset(
+    [
+        "and",
+        "are",
+        "be",
+        "because",
+        "been",
+        "but",
+        "by",
+        "could",
+        "does",
+        "from",
+        "had",
+        "has",
+        "have",
+        "he",
+        "her",
+        "his",
+        "how",
+        "if",
+        "into",
+        "is",
+        "it",
+        "its",
+        "not",
+        "of",
+        "or",
+        "our",
+        "she",
+        "should",
+        "than",
+        "that",
+        "the",
+        "their",
+        "them",
+        "then",
+        "there",
+        "these",
+        "they",
+        "this",
+        "those",
+        "very",
+        "we",
+        "were",
+        "what",
+        "when",
+        "where",
+        "which",
+        "while",
+        "who",
+        "why",
+        "will",
+        "with",
+        "without",
+        "would",
+        "you",
+        "your",
+    ]
+)
+# How many words at least, how many different ones of these, and which part of all, leave no doubt.
+_ENOUGH, _DIFFERENT, _PART = 10, 4, 0.3
+
+
+def plainly_english(words: list[str]) -> bool:
+    """Whether words in lower case are English beyond doubt: then nothing need be identified.
+
+    The model that identifies is larger than what a processor holds at hand.
+    """
+    found = [word for word in words if word in _ENGLISH_ALONE]
+    return (
+        len(words) >= _ENOUGH
+        and len(found) >= _PART * len(words)
+        and len(set(found)) >= _DIFFERENT
+        and "the" in found
+        and all(map(str.isascii, words))
+    )
 
 
 def guess(words: list[str]) -> tuple[str, float]:

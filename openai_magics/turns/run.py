@@ -87,8 +87,10 @@ class Turns:
                         taken.reply = heard(lambda: self.judge(one, reply))
                 return taken.answered
 
-            steps = script(asking, course.place, self._taking.after(asking))
-            run = runner(asking.tools, may=self._taking.may_run(asking), listener=listener)
+            steps = script(asking, course.place, self._taking.after(course))
+            run = runner(
+                asking.tools, may=asking.run_tools or course.mode != "replay", listener=listener
+            )
             return self._joined(asking, course, play(steps, exchange, run))
 
     async def arun(self, asking: Asking, listener: Listener = Listener()) -> Reply:
@@ -107,8 +109,10 @@ class Turns:
                         taken.reply = await asyncio.to_thread(self.judge, one, taken.reply)
                 return taken.answered
 
-            steps = script(asking, course.place, self._taking.after(asking))
-            run = arunner(asking.tools, may=self._taking.may_run(asking), listener=listener)
+            steps = script(asking, course.place, self._taking.after(course))
+            run = arunner(
+                asking.tools, may=asking.run_tools or course.mode != "replay", listener=listener
+            )
             return self._joined(asking, course, await aplay(steps, exchange, run))
 
     def complete(self, asking: Asking) -> Request:
@@ -150,7 +154,7 @@ class Turns:
 
     def _course(self, asking: Asking) -> AbstractContextManager[Course]:
         place = here()
-        return self._taking.course(place, self._before(asking, place))
+        return self._taking.course(asking, place, self._before(asking, place))
 
     def _before(self, asking: Asking, place: Place) -> list[Turn]:
         """Return the turns that a request comes after, however many of them are sent."""
@@ -167,8 +171,9 @@ class Turns:
         if asking.joins is not None:
             conversation = self._conversation(asking.joins)
             first, *others = outcome.turns
-            base = None if asking.branch is None else tuple(course.before)
-            conversation.add(replace(first, base=base), new=asking.new)
+            if asking.branch is not None:
+                first = replace(first, base=tuple(course.before))
+            conversation.add(first, new=asking.new)
             for turn in others:
                 conversation.add(turn)
         if outcome.problem is not None:

@@ -24,8 +24,9 @@ __all__ = ["Course", "Taking"]
 
 @dataclass
 class Course:
-    """What all exchanges of an ask have in common: its cell, what it comes after, its slots."""
+    """What all exchanges of an ask have in common: its mode, its cell, what it comes after, its slots."""
 
+    mode: str
     place: Place
     before: list[Turn]
     slots: list[tuple[str, int]] = field(default_factory=list)
@@ -75,28 +76,23 @@ class Taking:
             attachments=(*asking.request.attachments, *earlier),
         )
 
-    def mode(self, asking: Asking) -> str:
-        """Return the mode in which it is asked."""
+    def _mode(self, asking: Asking) -> str:
         mode: str = self.settings.get("mode", asking.mode)
         return "live" if asking.fresh and mode != "replay" else mode
 
-    def may_run(self, asking: Asking) -> bool:
-        """Whether tools may be run whose results are not recorded."""
-        return asking.run_tools or self.mode(asking) != "replay"
-
-    def after(self, asking: Asking) -> Callable[[Reply], list[Request]]:
+    def after(self, course: Course) -> Callable[[Reply], list[Request]]:
         """Return what gives the requests that are recorded as following a reply."""
-        if self.mode(asking) == "live":
+        if course.mode == "live":
             return lambda reply: []  # noqa: ARG005
         return lambda reply: [item.request for item in self.file().following(reply.id)]
 
     @contextmanager
-    def course(self, place: Place, before: list[Turn]) -> Iterator[Course]:
+    def course(self, asking: Asking, place: Place, before: list[Turn]) -> Iterator[Course]:
         """Say where an ask stands; give back the slots of one that broke off.
 
         Asked again, it goes on where it was.
         """
-        course = Course(place, before)
+        course = Course(self._mode(asking), place, before)
         try:
             yield course
         except BaseException as stop:
@@ -109,8 +105,8 @@ class Taking:
     def take(self, asking: Asking, course: Course) -> Iterator[Taken]:
         """Make a request ready; afterwards record what came of it, whatever that was."""
         file = self.file()
-        request, sender = self.complete(asking, course.before), self._sender(asking, file)
-        slot = self._slot(request, asking, course.place, file)
+        request, sender = self.complete(asking, course.before), self._sender(asking, course, file)
+        slot = self._slot(request, asking, course, file)
         if slot != request.occurrence:  # as a rule it is the first: its fingerprint is kept
             request = replace(request, occurrence=slot)
         taken = Taken(request, sender)
@@ -136,7 +132,7 @@ class Taking:
         with self._mutex:  # asks without history end side by side
             self.shown.add(course.place, taken.reply.id)
 
-    def _slot(self, request: Request, asking: Asking, place: Place, file: DialogueFile) -> int:
+    def _slot(self, request: Request, asking: Asking, course: Course, file: DialogueFile) -> int:
         recorded = file.slots(request.fingerprint)
         if asking.after is not None:
             # It takes no cell's turn, and never supersedes what a cell shows.
@@ -147,18 +143,18 @@ class Taking:
                 and (item := file.get(request.fingerprint, number)) is not None
                 and (item.cell, item.conversation) == (None, asking.conversation)
             )
-            beyond, mode = len(recorded) and recorded[-1] + 1, self.mode(asking)
-            anew = mode == "live" or (mode == "auto" and asking.stands is not None)
+            beyond = len(recorded) and recorded[-1] + 1
+            anew = course.mode == "live" or (course.mode == "auto" and asking.stands is not None)
             return next(own, beyond) if anew else 0
         return self._slots.claim(
             request.fingerprint,
-            place,
+            course.place,
             recorded,
             lambda number: _cell_of(file, request.fingerprint, number),
         )
 
-    def _sender(self, asking: Asking, file: DialogueFile) -> Sender:
-        replaying, mode = Replay(file), self.mode(asking)
+    def _sender(self, asking: Asking, course: Course, file: DialogueFile) -> Sender:
+        replaying, mode = Replay(file), course.mode
         if asking.answers is not None:
             return asking.answers(replaying, mode)
         if mode == "replay":

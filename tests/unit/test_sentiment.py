@@ -374,3 +374,38 @@ def test_no_emoji_is_taken_for_words() -> None:
     from vader.data.emoji import EMOJI
 
     assert not [each for each in EMOJI if sentiment.english.WORDS_ONLY.fullmatch(each)]
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        (
+            "The tide comes twice a day because the moon pulls the water that is nearest to it.",
+            True,
+        ),
+        (
+            "You said: Explain in two sentences why the tide comes twice a day, and from where.",
+            True,
+        ),
+        ("It is the best of all.", False),  # too short to be sure of
+        (
+            "Der Mond zieht das Wasser an, das ihm am nächsten ist, und die Erde zieht es auch.",
+            False,
+        ),
+        ("Het water is in de zee en het was die dag over; we so of to on in an a no me.", False),
+        ("The model from which the popup is made: rekisterilähde suorassa muistiosoitus.", False),
+    ],
+)
+def test_what_is_plainly_english(monkeypatch: pytest.MonkeyPatch, text: str, plain: bool) -> None:
+    """A text whose words leave no doubt is judged as it would be; all others are identified."""
+    expected, asked = determine(text), []
+
+    def guess(words: list[str]) -> tuple[str, float]:
+        asked.append(words)
+        return sentiment.language.guess(words)
+
+    monkeypatch.setattr(sentiment, "guess", guess)
+    assert determine(text) == expected
+    assert bool(asked) is not plain
+    monkeypatch.setattr(sentiment, "plainly_english", lambda _: False)
+    assert determine(text) == expected
