@@ -18,15 +18,16 @@ log = logging.getLogger("openai_magics")
 
 def record_line(exchange: Exchange) -> bytes:
     """Return the line of a record, without its line end; lone surrogates as escapes."""
-    return json.dumps(exchange.to_record(), ensure_ascii=False, default=_plain).encode(
-        "utf-8", "backslashreplace"
-    )
+    return LINE.encode(exchange.to_record()).encode("utf-8", "backslashreplace")
 
 
 def _plain(value: object) -> object:
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     return dict(value)  # type: ignore[call-overload]  # a Mapping that is not a dict
+
+
+LINE = json.JSONEncoder(ensure_ascii=False, default=_plain)
 
 
 def record_of(path: Path, line: bytes, offset: int, number: int | None = None) -> dict[str, Any]:
