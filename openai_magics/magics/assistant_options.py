@@ -9,8 +9,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from IPython.core.magic_arguments import MagicArgumentParser
-
 from openai_magics.errors import OptionError
 from openai_magics.magics import ask_options, options
 
@@ -94,13 +92,7 @@ COMMANDS: Mapping[str, tuple[str, tuple[Settings, ...]]] = {
 @lru_cache(maxsize=1)
 def parsers() -> Mapping[str, argparse.ArgumentParser]:
     """Return the parser of each command."""
-    parser = MagicArgumentParser("%assistant")
-    commands = parser.add_subparsers(dest="action", parser_class=MagicArgumentParser)
-    for name, (purpose, arguments) in COMMANDS.items():
-        command = commands.add_parser(name, description=purpose)
-        for flags, settings in arguments:
-            command.add_argument(*flags, **settings)
-    return dict(commands.choices)
+    return options.parsers("%assistant", COMMANDS)
 
 
 def fields(typed: argparse.Namespace) -> dict[str, Any]:

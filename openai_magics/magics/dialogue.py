@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import line_magic, magics_class, no_var_expand
-from IPython.core.magic_arguments import MagicArgumentParser, argument, magic_arguments
+from IPython.core.magic_arguments import argument, magic_arguments
 
 from openai_magics import render
 from openai_magics.errors import OptionError, nearest
@@ -73,13 +73,7 @@ INSIDE = "_VERIFYING_OPENAI_MAGICS"
 
 @lru_cache(maxsize=1)
 def _parsers() -> Mapping[str, argparse.ArgumentParser]:
-    parser = MagicArgumentParser("%dialogue")
-    commands = parser.add_subparsers(dest="action", parser_class=MagicArgumentParser)
-    for name, (purpose, arguments) in COMMANDS.items():
-        command = commands.add_parser(name, description=purpose)
-        for flags, settings in arguments:
-            command.add_argument(*flags, **settings)
-    return dict(commands.choices)
+    return options.parsers("%dialogue", COMMANDS)
 
 
 def parser_of(command: str) -> argparse.ArgumentParser:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
 
 from IPython.core.error import UsageError
-from IPython.core.magic_arguments import argument
+from IPython.core.magic_arguments import MagicArgumentParser, argument
 
 from openai_magics.errors import OptionError, nearest
 
@@ -19,6 +19,7 @@ __all__ = [
     "params",
     "parse",
     "parser_of",
+    "parsers",
     "split",
     "words",
 ]
@@ -81,6 +82,23 @@ def params(name: str, items: Sequence[str]) -> dict[str, Any]:
         except ValueError:
             values[key] = value
     return values
+
+
+Arguments = Sequence[tuple[tuple[str, ...], dict[str, Any]]]
+"""Options (or names) of a command: the flags of each, and what argparse is told of it."""
+
+
+def parsers(
+    magic: str, commands: Mapping[str, tuple[str, Arguments]]
+) -> Mapping[str, ArgumentParser]:
+    """Return the parser of each command of a magic: its name → what it is for, its arguments."""
+    parser = MagicArgumentParser(magic)
+    made = parser.add_subparsers(dest="action", parser_class=MagicArgumentParser)
+    for name, (purpose, arguments) in commands.items():
+        command = made.add_parser(name, description=purpose)
+        for flags, settings in arguments:
+            command.add_argument(*flags, **settings)
+    return dict(made.choices)
 
 
 def split(parser: ArgumentParser, name: str, line: str) -> tuple[list[str], str]:
