@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import threading
 from typing import Any
 
@@ -183,6 +184,65 @@ def test_views_reload_and_restart(lab: Lab, page: Any, server: ScriptedServer) -
     asked = len(server.requests)
     lab.run_all(page)
     assert len(server.requests) == asked, "the inserted cells are replayed"
+    assert page.errors == []
+
+
+def test_a_line_that_loses(lab: Lab, page: Any, server: ScriptedServer) -> None:
+    """What is lost on its way is told again, what comes twice is done once, and nothing typed is lost."""
+    deaf, lost = True, []
+
+    def routed(line: Any) -> None:
+        kernel = line.connect_to_server()
+
+        def told(message: Any) -> None:
+            said = message if isinstance(message, bytes) else message.encode()
+            if b'"type":"ready"' in said and deaf:
+                lost.append("ready")
+            elif b'"type":"ask"' in said and "ask" not in lost:
+                lost.append("ask")
+            else:
+                kernel.send(message)
+                if b'"type":"ask"' in said:
+                    kernel.send(message)
+
+        line.on_message(told)
+
+    page.route_web_socket(re.compile("/api/kernels/.*/channels"), routed)
+    before = len(server.requests)
+    lab.open(page, lab.put("loses.ipynb", "%panel chat").name)
+    lab.run_all(page)
+    panel = page.locator(".oai[aria-busy=true]")
+    box = page.get_by_label("Message", exact=True)
+    panel.wait_for()
+    box.fill("Typed early")
+    while lost.count("ready") < 2:
+        page.wait_for_timeout(50)  # of the page's events, until it has asked again
+    deaf = False
+    panel = chat(page)
+    assert box.input_value() == "Typed early"
+    box.press("Enter")
+    shows(panel, "You said: Typed early. (turn 1")
+    idle(panel)
+    assert box.input_value() == ""
+    write(panel, "Second")
+    shows(panel, "You said: Second. (turn 2")
+    idle(panel)
+    assert lost.count("ask") == 1
+    assert [request.said for request in server.requests[before:]] == ["Typed early", "Second"]
+    hold = threading.Event()
+    server.script.then(answer("never", hold=hold))
+    write(panel, "Cut short")
+    panel.locator(".oai-running").wait_for()
+    page.wait_for_function("box => box.value === ''", arg=box.element_handle())
+    page.evaluate(
+        "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
+    )
+    panel.get_by_role("button", name="Go on").click()
+    panel.locator(".oai-banner").wait_for(state="hidden")
+    assert box.input_value() == "Cut short"
+    hold.set()
+    box.press("Enter")
+    shows(panel, "You said: Cut short. (turn 3")
     assert page.errors == []
 
 

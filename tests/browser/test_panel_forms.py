@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from base64 import b64encode
 from collections.abc import Iterator
 from io import BytesIO
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.browser.lab import ARTEFACTS, DARK, LIGHT, LOAD, Lab, themed
+from tests.browser.lab import ARTEFACTS, DARK, LIGHT, LOAD, Lab, settled, themed
 from tests.scripted import ScriptedServer, answer
 from tests.unit.dialogues import HOSTILE, Talk
 
@@ -119,9 +120,10 @@ def test_dialogue(lab: Lab, page: Any) -> None:
     panel.get_by_label("Search").press("Enter")
     panel.get_by_label("Conversation").select_option("hostile")
     panel.get_by_text(f"1 to {len(HOSTILE)} of {len(HOSTILE)} records").wait_for()
-    for _ in range(len(HOSTILE)):
-        page.keyboard.press("ArrowDown") if _ else rows.first.click()
-        page.wait_for_timeout(60)
+    for number in range(len(HOSTILE)):
+        page.keyboard.press("ArrowDown") if number else rows.first.click()
+        rows.nth(number).and_(page.locator("[aria-selected=true]")).wait_for()
+    settled(page)
     unharmed(page)
 
     panel.get_by_role("tab", name="Usage").click()
@@ -186,9 +188,10 @@ def dropped(page: Any, panel: str, name: str, content: bytes, kind: str = "image
 def test_images(lab: Lab, page: Any, server: ScriptedServer) -> None:
     """Chosen, dropped, 30 MB of it, a PDF, a figure of the notebook; described, edited, stopped."""
     said = "The tide table of a harbour, as a blue rectangle."
+    gate = threading.Event()
     server.script.always(
         lambda request: (
-            answer("Never.", first_delay=30)
+            answer("Never.", hold=gate)
             if "slow" in request.said
             else answer(f"{said} {RIGHT_TO_LEFT} <img src=x onerror=alert(1)>")
         )
@@ -243,13 +246,14 @@ def test_images(lab: Lab, page: Any, server: ScriptedServer) -> None:
     rows.nth(3).get_by_text("waiting").wait_for()
     panel.get_by_role("button", name="Stop").click()
     panel.get_by_text("Stopped.").wait_for()
+    gate.set()
     unharmed(page)
 
 
 def test_training(lab: Lab, page: Any, server: ScriptedServer) -> None:
     """A dropped file with a problem, a variable without; price, confirmed, followed, asked."""
     server.training.steps = 12
-    server.training.pace = 0.2
+    server.training.pace = "hand"
     data = (
         "good = [{'messages': [{'role': 'user', 'content': f'What comes after {n}?'},"
         " {'role': 'assistant', 'content': f'{n + 1} does.'}]} for n in range(40)]"
@@ -278,7 +282,13 @@ def test_training(lab: Lab, page: Any, server: ScriptedServer) -> None:
     panel.get_by_role("button", name="Send and start").click()
     panel.get_by_role("tab", name="Jobs").click()
     jobs = panel.get_by_role("grid", name="Jobs").locator("tbody tr")
+    jobs.first.get_by_text("validating").wait_for()
+    [job] = server.training.jobs
+    while server.training.move(job) != "running":
+        pass
     jobs.first.get_by_text("running").wait_for()
+    while server.training.move(job) != "succeeded":
+        pass
     jobs.first.get_by_text("succeeded").wait_for()
     panel.locator("svg").wait_for()
     panel.get_by_role("button", name="Ask this model").click()

@@ -218,7 +218,7 @@ def test_what_was_asked_in_a_panel_is_no_orphan(story: Path, scripted: ScriptedS
     job = Worker().start(
         lambda _: replies.append(session.ask("Said in a panel", conversation="chat").id)
     )
-    assert job.wait(30)
+    assert job.wait(90)
     (said,) = replies
     report = verify(story)
     assert report.ok

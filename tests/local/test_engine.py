@@ -209,7 +209,7 @@ def test_the_number_of_threads_does_not_matter(model):
         answers.append([ask(engine, question) for question in QUESTIONS[1:3]])
         child.stdin.close()
         child.stdout.close()
-        assert child.wait(30) == 0
+        assert child.wait(90) == 0
     assert answers[0] == answers[1]
 
 

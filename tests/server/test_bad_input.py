@@ -155,7 +155,7 @@ def test_a_broken_reply_is_noticed(
     """It is our error, of one kind, and what had come of the text is in its reply."""
     scripted.script.always(reply)
     came, heard = (streamed if way.streams else whole), Heard()
-    sender = live(scripted, timeout=0.5 if "in time" in came.says else 60)
+    sender = live(scripted, timeout=2 if "in time" in came.says else 60)
     if came.kind is None:
         assert way.send(sender, request(), heard).text == came.text
         assert heard.text == (came.text if way.streams else "")

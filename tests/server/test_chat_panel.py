@@ -56,7 +56,7 @@ class Views:
 
 
 def until(happened: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 90
     while not happened():
         assert time.monotonic() < deadline
         time.sleep(0.005)
@@ -117,10 +117,8 @@ def test_a_stop_keeps_what_came(views: Views, scripted: ScriptedServer) -> None:
     scripted.script.then(answer("One two three four", hold=hold, hold_after=3))
     views.tell("ask", text="count")
     views.wait("delta")
-    begun = time.monotonic()
     views.tell("stop")
-    turn = views.wait("ended")["turn"]
-    assert time.monotonic() - begun < 5
+    turn = views.wait("ended")["turn"]  # though the server holds the rest back
     hold.set()
     assert turn["text"].startswith("One")
     assert turn["notes"] == ["Cut off: the answer was stopped before its end."]
@@ -128,6 +126,31 @@ def test_a_stop_keeps_what_came(views: Views, scripted: ScriptedServer) -> None:
     views.ask("next")
     assert len(scripted.requests[-1].messages) == 1
     assert [asked for asked, _ in views.shown()] == ["count", "next"]
+
+
+def test_told_twice_and_out_of_order(views: Views, scripted: ScriptedServer) -> None:
+    """What a view tells is done once and in order, and acknowledged to that view."""
+    views.tell("ask", text="second", number=2)
+    assert views.of("had")[-1]["number"] == 0
+    views.tell("new", number=1)
+    views.tell("ask", text="second", number=2)
+    assert views.of("had")[-1] == {"type": "had", "view": "v1", "number": 2}
+    views.wait("ended")
+    assert len(views.of("begun")) == len(scripted.requests) == 1
+    kinds = [message["type"] for message in views.told]
+    assert kinds.index("opened") < kinds.index("begun")
+    views.tell("stop", number=2)
+    assert views.of("had")[-1]["number"] == 2
+
+
+def test_another_kernel_is_another_run(
+    views: Views, scripted: ScriptedServer, tmp_path: Path
+) -> None:
+    """A view tells by it whether what it holds is of the kernel that answers now."""
+    views.shown()
+    later = Views(ChatPanel(again(scripted, tmp_path)))
+    later.shown()
+    assert views.of("opened")[0]["run"] != later.of("opened")[0]["run"]
 
 
 def test_a_stop_before_anything_came(views: Views, scripted: ScriptedServer) -> None:
@@ -348,7 +371,7 @@ def test_an_image_goes_with_a_prompt(views: Views, scripted: ScriptedServer) -> 
     assert views.wait("refused")["problem"] == "An image is still on its way."
     job = views.panel.attach("a", "sea.png", data[1000:], last=True)
     assert job is not None
-    assert job.wait(20)
+    assert job.wait(90)
     told = views.wait("attached")
     assert told["failure"] is None
     assert views.buffers[views.told.index(told)][0].startswith(b"\x89PNG")
@@ -369,7 +392,7 @@ def test_images_are_gone_after_a_restart(
     """The conversation goes on without them, and says so; a turn cannot be tried again without."""
     job = views.panel.attach("a", "sea.png", encoded(photograph(), "PNG"), last=True)
     assert job is not None
-    assert job.wait(20)
+    assert job.wait(90)
     views.ask("What is this?", images=["a"])
     later = Views(ChatPanel(again(scripted, tmp_path)))
     later.shown()
@@ -396,7 +419,7 @@ def test_what_is_no_image(views: Views, name: str, data: bytes, said: str) -> No
     """Is refused by name before anything is asked, and is not attached."""
     job = views.panel.attach("a", name, data, last=True)
     assert job is not None
-    assert job.wait(20)
+    assert job.wait(90)
     assert said in views.wait("attached")["failure"]["problem"]
     assert views.panel.uploads.items() == []
 

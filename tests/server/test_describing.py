@@ -224,7 +224,7 @@ def test_at_once(scripted: ScriptedServer, folder: Path) -> None:
     time.sleep(0.05)
     assert len(scripted.requests) == 3
     gate.set()
-    thread.join(20)
+    thread.join(90)
     assert len(scripted.requests) == 5
 
 

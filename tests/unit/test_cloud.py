@@ -50,7 +50,7 @@ class Shelf:
         self.data, self.state = data, self.state + 1
 
     def read(self, known: str | None = None) -> tuple[bytes | None, str | None]:
-        self.hold.wait(20)
+        self.hold.wait(90)
         if self.fails:
             raise self.fails
         if self.data is None:
@@ -255,7 +255,7 @@ def test_in_the_background(shelf: Shelf) -> None:
     for text in "abc":
         file.append(exchange(text))
         sync.soon()
-    assert sync._idle.wait(20)
+    assert sync._idle.wait(90)
     assert shelf.data == sync.address.copy.read_bytes()
     assert shelf.writes <= 3
     assert "the same at" in sync.state

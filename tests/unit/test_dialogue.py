@@ -141,13 +141,13 @@ def test_one_fsync_serves_all_that_wait(path: Path, monkeypatch: pytest.MonkeyPa
         size = os.fstat(number).st_size
         if not covered:
             begun.set()
-            assert go.wait(20)
+            assert go.wait(90)
         covered.append(size)
 
     monkeypatch.setattr(os, "fsync", fsync)
     first = threading.Thread(target=file.append, args=(TWO,))
     first.start()
-    assert begun.wait(20)
+    assert begun.wait(90)
     others = [threading.Thread(target=file.append, args=(exchange(said=f"{n}"),)) for n in range(5)]
     for thread in others:
         thread.start()
@@ -156,7 +156,7 @@ def test_one_fsync_serves_all_that_wait(path: Path, monkeypatch: pytest.MonkeyPa
     assert all(thread.is_alive() for thread in (first, *others))
     go.set()
     for thread in (first, *others):
-        thread.join(20)
+        thread.join(90)
     assert covered[1:] == [path.stat().st_size]
 
 

@@ -19,14 +19,14 @@ execute, begun, asked, made = loader.exec_module, threading.Event(), threading.E
 def slowly(self, module):
     if module.__name__ == "pygments.formatters":
         begun.set()
-        asked.wait(20)
+        asked.wait(90)
         threading.Event().wait(0.3)  # the other thread waits for this import by now
     execute(self, module)
 
 loader.exec_module = slowly
 first = threading.Thread(target=lambda: made.append(highlighted("1", "python")))
 first.start()
-begun.wait(20)
+begun.wait(90)
 second = threading.Thread(target=lambda: (asked.set(), made.append(highlighted("1", "python"))))
 second.start()
 first.join()

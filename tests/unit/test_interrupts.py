@@ -79,7 +79,7 @@ def test_append(tmp_path: Path, *, instructions: bool) -> None:
         # From another thread, for the lock of a file object lets its own thread in again.
         later = threading.Thread(target=file.append, args=[exchange(2)], daemon=True)
         later.start()
-        later.join(10)
+        later.join(90)
         assert not later.is_alive(), at
         said = [each["reply"]["text"] for each in json.loads(path.read_bytes())["exchanges"]]
         assert said in (["Answer 0", "Answer 1", "Answer 2"], ["Answer 0", "Answer 2"]), at
