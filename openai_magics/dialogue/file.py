@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from openai_magics import logs
 from openai_magics.dialogue.index import Index
@@ -123,7 +123,7 @@ class DialogueFile:
         found: list[Exchange] = []
         wanted = identity.encode()
         if end:
-            with self.path.open("rb") as file:
+            with self._open() as file:
                 file.readline()
                 while (offset := file.tell()) < end:
                     line = file.readline()
@@ -199,7 +199,7 @@ class DialogueFile:
             end = self._index.end
         if not end:
             return
-        with self.path.open("rb") as file:
+        with self._open() as file:
             file.seek(offset)
             if not offset:
                 offset = len(file.readline())
@@ -243,7 +243,7 @@ class DialogueFile:
         if not end:
             return Mark(generation, 0), list(waiting)
         found: list[Exchange] = []
-        with self.path.open("rb") as file:
+        with self._open() as file:
             if mark.generation == generation and 0 < mark.offset <= end:
                 file.seek(mark.offset)
             else:
@@ -284,3 +284,10 @@ class DialogueFile:
     def _force(self, number: int) -> None:
         if self.fsync:
             self._writer.force(number)
+
+    def _open(self) -> BinaryIO:
+        """Open the file, which was there a moment ago, to be read."""
+        try:
+            return self.path.open("rb")
+        except OSError as error:
+            raise self._writer.unwritable(error, "read") from error

@@ -627,6 +627,33 @@ def test_deleted_between_two_looks(path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert answer(file, ONE) is None
 
 
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda file: next(iter(file)),
+        lambda file: list(file.lines()),
+        DialogueFile.since,
+        lambda file: file.following(ONE.id),
+    ],
+    ids=["iterated", "lines", "since", "following"],
+)
+def test_gone_before_it_is_opened(
+    use: Callable[[DialogueFile], object], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is taken away after it was looked at is an error that names it."""
+    written(path, ONE)
+    file = opened(path)
+    look = file._refresh
+
+    def looked() -> None:
+        look()
+        path.unlink()
+
+    monkeypatch.setattr(file, "_refresh", looked)
+    with pytest.raises(DialogueUnwritable, match="cannot be read"):
+        use(file)
+
+
 def test_a_folder_in_its_place(path: Path) -> None:
     """A path that leads to a folder is an error that says so."""
     path.mkdir()
