@@ -72,7 +72,8 @@ def _positional(
     if magic == "dialogue" and set(before) & {"show", "reset", "thread", "rename"}:
         return _conversations()
     if magic == "jobs" and before:
-        return _jobs()
+        exports = before[0] == "export" and len(before) > 1
+        return _folders(words[-1]) if exports else _jobs()
     if magic == "train" and before:
         return _data(shell)
     if magic == "models" or (magic == "openai" and "use" in before):
@@ -169,13 +170,24 @@ def _models() -> list[str]:
                 names |= {str(item.get("id")) for item in listed}
             elif exchange.reply is not None and exchange.reply.model:
                 names.add(exchange.reply.model)
+        names.update(session.training.tuned())
     return sorted(names)
 
 
 def _jobs() -> list[str]:
-    """Return the jobs that were started from here, the last one first."""
+    """Return the jobs that were started from here, then the models that they made."""
     session = _session()
-    return sorted(session.training.known(), reverse=True) if session is not None else []
+    if session is None:
+        return []
+    return [*sorted(session.training.known(), reverse=True), *session.training.tuned()]
+
+
+def _folders(typed: str) -> list[str]:
+    """Return the folders that begin as was typed, with a slash."""
+    begin, slash, _ = typed.rpartition("/")
+    where = Path(begin + slash).expanduser()
+    held = sorted(path.name for path in where.iterdir() if path.is_dir())
+    return [f"{begin}{slash}{name}/" for name in held if not name.startswith(".")]
 
 
 def _data(shell: InteractiveShell) -> list[str]:

@@ -28,6 +28,7 @@ ACTIONS = (
     "cancel",
     "pause",
     "resume",
+    "export",
 )
 
 
@@ -40,6 +41,7 @@ class JobsMagics(Family):
     @magic_arguments()
     @argument("action", nargs="?", default="list", choices=ACTIONS, help="what to do")
     @argument("job", nargs="?", help="the job, or its tuned model (default: the last one started)")
+    @argument("folder", nargs="?", help="for `export`: a new folder (default: the model's suffix)")
     @argument("--every", type=float, metavar="SECONDS", help="for `watch`: how often to look")
     @argument("--base-url", metavar="URL", help="whose jobs are listed; `local` is this machine")
     @argument("--fresh", action="store_true", help="ask anew, whatever is recorded")
@@ -64,10 +66,13 @@ class JobsMagics(Family):
             %jobs cancel ftjob-abc123
             %jobs pause ftjob-abc123
             %jobs resume ftjob-abc123
+            %jobs export ftjob-abc123 tides   (adapter, merged GGUF and card of a local model)
         """
         typed = self.typed(self.jobs, "%jobs", line)
         if typed.every is not None and not 0 <= typed.every < 86_400:
             raise OptionError(f"%jobs: --every {typed.every} is not possible.", "Give seconds.")
+        if typed.folder is not None and typed.action != "export":
+            raise OptionError(f"%jobs: {typed.folder!r} is too much.", f"%jobs {typed.action} JOB")
         training = self.session.training
         if typed.action in ("list", "events", "metrics", "checkpoints"):
             frame = self._frame(training, typed)
@@ -133,6 +138,25 @@ class JobsMagics(Family):
         stage.finish(shown.state_bundle(state))
         if state.job.get("status") == "failed":
             raise shown.failed(state.job)
+
+    def _export(self, training: Training, typed: Any) -> None:
+        from openai_magics.calls import Listener
+        from openai_magics.training import shown
+
+        stage = show.stage(self.shell, stream=True)
+        try:
+            made = training.export(
+                typed.job,
+                typed.folder,
+                listener=Listener(on_notice=stage.on_notice),
+                fresh=typed.fresh,
+                mode=typed.mode,
+            )
+        except BaseException:
+            stage.finish(None)
+            raise
+        self._keep(typed, made)
+        stage.finish(shown.exported_bundle(made))
 
     def _act(self, training: Training, typed: Any) -> None:
         from openai_magics.training import shown

@@ -38,6 +38,9 @@ class TrainMagics(Family):
         "--from-dialogue", action="store_true", help="the dialogue of this notebook is the data"
     )
     @argument(
+        "--all", action="store_true", help="of the dialogue, what earlier runs have said as well"
+    )
+    @argument(
         "-c", "--conversation", metavar="NAME", help="of the dialogue, only this conversation"
     )
     @argument(
@@ -232,7 +235,7 @@ class TrainMagics(Family):
         data = given.pop("data", None)
         chosen = JobOptions(**{**given, "columns": columns, "force": typed.force})
         chosen = replace(chosen, validation=self._value(chosen.validation))
-        narrowed = typed.conversation or typed.cell or typed.sentiment
+        narrowed = typed.conversation or typed.cell or typed.sentiment or typed.all
         if typed.from_dialogue:
             if data is not None:
                 raise OptionError(
@@ -241,11 +244,13 @@ class TrainMagics(Family):
             wanted = Selection(
                 typed.conversation, tuple(typed.cell or ()), tuple(typed.sentiment or ())
             )
-            source, made_in = self.session.training.from_dialogue(wanted)
+            source, made_in = self.session.training.from_dialogue(
+                wanted, all_runs=typed.all, fresh=typed.fresh
+            )
             return source, replace(chosen, made_in=made_in)
         if narrowed:
             raise OptionError(
-                "%train: --conversation, --cell and --sentiment choose from the dialogue.",
+                "%train: --conversation, --cell, --sentiment and --all choose from the dialogue.",
                 "Add --from-dialogue.",
             )
         if data is None:

@@ -14,7 +14,6 @@ from openai_magics.training.check import Check, check
 from openai_magics.training.job import JobOptions, method_checked
 from openai_magics.training.material import split
 from openai_magics.training.mend import Mended, mend
-from openai_magics.training.selection import Selection, chosen
 from openai_magics.training.sources import Source, source_of
 from openai_magics.training.terms import own_counter, terms
 
@@ -44,17 +43,6 @@ class Data:
     def source(self, data: Any, options: JobOptions = JobOptions()) -> Source:
         """Return the source of some data (see `openai_magics.training.sources.source_of`)."""
         return source_of(data, options.columns, options.method, options.name)
-
-    def from_dialogue(self, wanted: Selection) -> tuple[Source, tuple[str, ...]]:
-        """Return examples from the dialogue as a source, and the cells that they come from.
-
-        Raises
-        ------
-        OptionError
-            There is no such conversation, or nothing to learn.
-        """
-        found = chosen(self.dialogue.exchanges(), wanted)
-        return replace(source_of(list(found.examples)), name="dialogue"), found.cells
 
     def looked(self, data: Any, options: JobOptions = JobOptions(), *, own: bool = True) -> Check:
         """Find what is wrong with training data, anew; nothing is sent.

@@ -15,18 +15,14 @@ from openai_magics.errors import (
     ModelNotFound,
     NotConnected,
     OptionError,
-    ReplayMiss,
     SettingError,
     nearest,
 )
 from openai_magics.exchange import Reply, Request
 from openai_magics.pages import Pages
 from openai_magics.training import jobs
-from openai_magics.training.check import Check
-from openai_magics.training.checked import Checking, identity, of_payload
-from openai_magics.training.data import Data
+from openai_magics.training.checks import Checks
 from openai_magics.training.follow import Following, State
-from openai_magics.training.job import JobOptions, method_checked
 from openai_magics.training.kept import JobsFile
 from openai_magics.training.lineage import Lineage, lineage
 from openai_magics.turns import Asking, Turns
@@ -41,7 +37,7 @@ __all__ = ["Desk"]
 JOB_IDS = "job_ids.json"
 
 
-class Desk(Data):
+class Desk(Checks):
     """Looks after jobs.
 
     Parameters
@@ -55,8 +51,7 @@ class Desk(Data):
     """
 
     def __init__(self, settings: Settings, live: Live, turns: Turns, dialogue: Dialogue) -> None:
-        super().__init__(settings, live, dialogue)
-        self.turns = turns
+        super().__init__(settings, live, turns, dialogue)
         self.current: str | None = None
         self._started: list[str] = []
 
@@ -72,48 +67,15 @@ class Desk(Data):
                 found.add(str(item.reply.payload.get("id")))
         return found
 
-    def check(
-        self,
-        data: Any,
-        options: JobOptions = JobOptions(),
-        *,
-        fresh: bool = False,
-        mode: str | None = None,
-    ) -> Check:
-        """Find what is wrong with training data; nothing is sent.
-
-        What is found is recorded, and shown again for the same data: which tokens are counted
-        depends on what is installed. In ``replay`` mode data of which nothing is recorded is
-        checked, and not recorded.
-
-        Raises
-        ------
-        OptionError
-            The data cannot be read.
-        DialogueError
-            What was found cannot be recorded.
-        """
-        source, validation = self.both(data, options)
-        said = {
-            "training": identity(source),
-            "validation": identity(validation) if validation is not None else None,
-            "method": method_checked(options.method),
-            "n_epochs": options.epochs,
-        }
-        own = self.settings.said
-        request = Request(
-            kind="check",
-            model=options.model or own("model"),
-            endpoint=self.settings.check("base_url", options.base_url, "base_url")
-            or own("base_url"),
-            parameters={name: value for name, value in said.items() if value is not None},
-        )
-        through = Checking(lambda: self.looked(data, options))
-        try:
-            reply = self.turns.run(Asking(request, fresh=fresh, mode=mode, through=through))
-        except ReplayMiss:
-            return self.looked(data, options)
-        return of_payload(reply.payload)
+    def tuned(self) -> list[str]:
+        """Return the models that recorded jobs made, each once."""
+        found: dict[str, None] = {}
+        for item in self.dialogue:
+            payload = item.reply.payload if item.reply else None
+            job = payload.get("job", payload) if isinstance(payload, dict) else None
+            if isinstance(job, dict) and isinstance(model := job.get("fine_tuned_model"), str):
+                found[model] = None
+        return list(found)
 
     def jobs(
         self, *, base_url: str | None = None, fresh: bool = False, mode: str | None = None

@@ -51,6 +51,16 @@ class Lineage:
     said: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def kept(self) -> dict[str, Any]:
+        """What the card of an exported model says of the notebook it comes from."""
+        named = {
+            "data": self.data,
+            "data made in cells": list(self.made_in),
+            "started in cells": list(self.started_in),
+        }
+        return {name: value for name, value in named.items() if value}
+
+    @property
     def rows(self) -> list[tuple[str, str]]:
         """What there is to say, as names and values."""
         rows = [

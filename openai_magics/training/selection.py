@@ -89,7 +89,9 @@ def chosen(exchanges: Iterable[Exchange], wanted: Selection) -> Chosen:
         reasons = ", ".join(f"{count} {reason}" for reason, count in left.items())
         raise OptionError(
             "The dialogue holds no whole answer to train on" + (" that fits." if chains else "."),
-            f"Left out: {reasons}." if reasons else "See what it holds: %dialogue",
+            f"Left out: {reasons}."
+            if reasons
+            else "See what this run has said: %dialogue. To take earlier runs as well: --all.",
         )
     cells = tuple(dict.fromkeys(item.cell for item in used if item.cell))
     return Chosen(tuple(examples), cells, tuple(item.id for item in used), left)

@@ -15,6 +15,7 @@ from openai_magics.errors import OptionError
 from openai_magics.exchange import Reply, Request
 from openai_magics.training.check import Check
 from openai_magics.training.desk import Desk
+from openai_magics.training.exporting import Exporting, exportable, folder_for, model_of
 from openai_magics.training.job import JobOptions
 from openai_magics.training.lineage import cells_that_make
 from openai_magics.training.material import material
@@ -114,6 +115,53 @@ class Training(Desk):
             asking = Asking(request, fresh=fresh, mode=mode, through=through)
             reply = self.turns.run(asking, listener)
         return self._keep(reply, options, request)
+
+    def export(
+        self,
+        name: str | None = None,
+        folder: str | None = None,
+        *,
+        listener: Listener = Listener(),
+        fresh: bool = False,
+        mode: str | None = None,
+    ) -> dict[str, Any]:
+        """Export the model of a job, tuned on this machine, as a folder that others can use.
+
+        Parameters
+        ----------
+        name : str, optional
+            A job's id, or the name of its model or of a checkpoint; by default the current job.
+        folder : str, optional
+            What is made: new or empty; by default named after the model.
+
+        Returns
+        -------
+        dict
+            ``model``, ``folder``, and ``files``: their names and sizes in bytes.
+
+        Raises
+        ------
+        OptionError
+            The job has no model, or one of a service; or the folder is not empty.
+        ModelNotFound, ExtraMissing, EngineError
+            As `openai_magics.local.export`.
+        """
+        if name is not None and name.startswith("ft:"):
+            model, job = exportable(name), {"id": self.id(name), "fine_tuned_model": name}
+        else:
+            job = self.job(name, mode=mode)
+            model = model_of(job)
+        made = Exporting(model, folder or folder_for(model), self.lineage(job).kept)
+        parameters = {"model": model, "folder": made.folder}
+        asking = Asking(
+            Request(kind="export", parameters=parameters),
+            fresh=fresh,
+            mode=mode,
+            through=made,
+            stands=made.stands,
+        )
+        found: dict[str, Any] = self.turns.run(asking, listener).payload
+        return found
 
     def _request(
         self, method: str, options: JobOptions, said: dict[str, Any], held_out: Any

@@ -19,7 +19,15 @@ from openai_magics.render import Bundle
 from openai_magics.training import jobs
 from openai_magics.training.follow import State
 
-__all__ = ["curves", "failed", "job_bundle", "spark", "started_bundle", "state_bundle"]
+__all__ = [
+    "curves",
+    "exported_bundle",
+    "failed",
+    "job_bundle",
+    "spark",
+    "started_bundle",
+    "state_bundle",
+]
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 WIDTH = 40
@@ -133,6 +141,20 @@ def job_bundle(job: Mapping[str, Any], lineage: Sequence[tuple[str, str]]) -> Bu
 def started_bundle(job: Mapping[str, Any], summary: Sequence[tuple[str, str]]) -> Bundle:
     """Return a job that was started, and the summary of its data."""
     rows = [*_facts(job), ("watch it", f"%jobs watch {job.get('id')}"), *summary]
+    return render.table(rows)
+
+
+def exported_bundle(made: Mapping[str, Any]) -> Bundle:
+    """Return what was exported: the folder, its files, and how they are used."""
+    folder = made["folder"]
+    files = [(f"  {name}", f"{size / 1e6:,.1f} MB") for name, size in made["files"].items()]
+    rows = [
+        ("model", str(made["model"])),
+        ("folder", str(folder)),
+        *files,
+        ("use it", f"OPENAI_MAGICS_LOCAL_MODEL={folder}/model.gguf, or any program of llama.cpp"),
+        ("where it comes from", f"{folder}/README.md"),
+    ]
     return render.table(rows)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kernel.kernels import LOAD, Kernel, environment, same_bytes
+from tests.kernel.kernels import LOAD, PATIENCE, Kernel, environment, same_bytes
 from tests.scripted import ScriptedServer, training
 from tests.scripted.fixtures import serving
 
@@ -102,6 +102,48 @@ def test_nobody_to_say_yes(tmp_path: Path, server: ScriptedServer) -> None:
         assert "--yes" in ran.error
     assert server.training.jobs == {}
     assert not [each for each in server.requests if each.method == "POST"]
+
+
+def asked(kernel: Kernel, code: str) -> tuple[str, str]:
+    """Send a cell that asks; return the message's id and what it asks, once it waits."""
+    sent = kernel.send(code, "start")
+    message = kernel.client.get_stdin_msg(timeout=PATIENCE)
+    return sent, str(message["content"]["prompt"])
+
+
+def test_a_person_is_asked(tmp_path: Path, server: ScriptedServer) -> None:
+    """No, nothing, or the stop button starts nothing and says so; yes starts one job, once.
+
+    The question tells what would be trained, where, and the tokens; it is no part of the output.
+    """
+    start = "%train start rows --suffix sums"
+    with Kernel(tmp_path / "work", env(tmp_path, server)) as kernel:
+        kernel.ok(LOAD)
+        kernel.ok(ROWS)
+        for answer in ("n", "", "maybe"):
+            sent, question = asked(kernel, start)
+            assert "examples: 12 (24 messages)" in question
+            assert "Train gpt-4o-mini at 127.0.0.1" in question
+            kernel.client.input(answer)
+            ran = kernel.finish(sent)
+            assert ran.status == "error"
+            assert "Not started: the answer was no." in ran.error
+        sent, _ = asked(kernel, start)
+        kernel.interrupt()
+        ran = kernel.finish(sent)
+        assert ran.status == "error"
+        assert len(ran.error.splitlines()) == 1
+        assert server.training.jobs == {}
+        assert not [each for each in server.requests if each.method == "POST"]
+        sent, _ = asked(kernel, start)
+        kernel.client.input("Yes")
+        ran = kernel.finish(sent)
+        assert ran.status == "ok", ran.error
+        assert list(server.training.jobs) == ["ftjob-000001"]
+        assert "ftjob-000001" in ran.outputs[-1]["data"]["text/plain"]
+        again = kernel.ok(start, "start")
+        assert "Train gpt" not in str(again.outputs)
+        assert len(server.training.jobs) == 1
 
 
 def test_what_fails_is_said(tmp_path: Path, server: ScriptedServer) -> None:

@@ -1,8 +1,14 @@
-"""Training for real: SmolLM2-135M learns to talk like a sailor, and is asked as any model is."""
+"""Training for real: a notebook teaches SmolLM2-135M to talk like a sailor, and asks it.
+
+One training serves all tests here: the notebook's (`notebook`), whose job the server of other
+clients then has as well.
+"""
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,8 +17,9 @@ from pathlib import Path
 import pytest
 
 from openai_magics.local import weights
+from tests.kernel.kernels import LOAD, Kernel, environment, same_bytes
 from tests.local import fronts
-from tests.local.fronts import line, messages, wait
+from tests.local.fronts import line, messages
 
 pytestmark = [pytest.mark.training, pytest.mark.engine, pytest.mark.timeout(900)]
 for _package in ("xllamacpp", "aiohttp", "torch", "transformers", "peft", "gguf"):
@@ -46,12 +53,60 @@ VALID = line("Do horses run?", "Ahoy! Yes, horses run. Over and out.")
 QUESTION = "What is the capital of Germany?"
 
 
+CELLS = {
+    "load": LOAD,
+    "check": "%train check sailor.jsonl --validation held.jsonl --model local --epochs 3",
+    "start": "%train start sailor.jsonl --validation held.jsonl --model local --epochs 3 "
+    "--suffix sailor --seed 7 -d 'talks like a sailor' --yes -o job",
+    "watch": "%jobs watch -o done",
+    "ask": f"%%ask -m {{model}} --max-tokens 30\n{QUESTION}",
+    "models": "%models ft:",
+    "show": "%jobs show",
+    "checkpoints": "%jobs checkpoints",
+    "export": "%jobs export",
+}
+
+
 @pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    """`python -m openai_magics.local` in the foreground; give base_url, key and data folder."""
-    folder = tmp_path_factory.mktemp("served") / "data"
+def data_folder(tmp_path_factory):
+    """The folder of the jobs and models of these tests."""
     weights.ensure(model="")
-    environment = os.environ | {"OPENAI_MAGICS_DATA": str(folder), "PYTHONPATH": str(ROOT)}
+    return tmp_path_factory.mktemp("served") / "data"
+
+
+def notebook_environment(folder, data_folder, **more):
+    """Return the environment of a kernel that has these jobs and models."""
+    named = {"OPENAI_MAGICS_DATA": str(data_folder), "OPENAI_MAGICS_DIALOGUE": "d.dialogue.json"}
+    if "OPENAI_MAGICS_CACHE" in os.environ:
+        named["OPENAI_MAGICS_CACHE"] = os.environ["OPENAI_MAGICS_CACHE"]
+    return environment(folder, **named, **more)
+
+
+def run_cells(kernel):
+    """Run the cells of the notebook; return what came of each, and the model that it tuned."""
+    ran = {}
+    for name, code in CELLS.items():
+        model = kernel.value("done['fine_tuned_model']") if "{model}" in code else ""
+        ran[name] = kernel.ok(code.replace("{model}", model), name)
+    return ran
+
+
+@pytest.fixture(scope="module")
+def notebook(data_folder, tmp_path_factory):
+    """What came of the cells of a notebook that trains, in a real kernel; and its folder."""
+    folder = tmp_path_factory.mktemp("notebook")
+    (folder / "sailor.jsonl").write_bytes(DATA)
+    (folder / "held.jsonl").write_bytes(VALID)
+    with Kernel(folder, notebook_environment(folder, data_folder)) as kernel:
+        ran = run_cells(kernel)
+        ran["id"] = kernel.value("job['id']")
+    return ran, folder
+
+
+@pytest.fixture(scope="module")
+def served(notebook, data_folder):
+    """`python -m openai_magics.local` in the foreground; give base_url, key and data folder."""
+    environment = os.environ | {"OPENAI_MAGICS_DATA": str(data_folder), "PYTHONPATH": str(ROOT)}
     environment.pop("OPENAI_MAGICS_LOCAL_MODEL", None)
     process = subprocess.Popen(
         [sys.executable, "-m", "openai_magics.local"],
@@ -61,7 +116,7 @@ def served(tmp_path_factory):
     )
     said = [process.stdout.readline().strip() for _ in range(3)]
     found = dict(each.split("=", 1) for each in said[1:])
-    yield found["OPENAI_BASE_URL"], found["OPENAI_API_KEY"], folder
+    yield found["OPENAI_BASE_URL"], found["OPENAI_API_KEY"], data_folder
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
 
@@ -75,19 +130,57 @@ def client(served):
 
 
 @pytest.fixture(scope="module")
-def trained(client):
-    """A job that has succeeded: 20 examples, two epochs."""
-    job = client.fine_tuning.jobs.create(
-        model="local",
-        suffix="sailor",
-        seed=7,
-        training_file=fronts.upload(client, DATA),
-        validation_file=fronts.upload(client, VALID),
-        method={"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 3}}},
-    )
-    done = wait(client, job.id, seconds=800)
+def trained(client, notebook):
+    """The notebook's job, as any client sees it: 20 examples, three epochs."""
+    done = client.fine_tuning.jobs.retrieve(notebook[0]["id"])
     assert done.status == "succeeded", done.error
     return done
+
+
+def test_a_notebook_trains_and_asks(notebook, data_folder):
+    """`%train start`, `%jobs watch`, `%%ask -m ft:…`: the tuned model's style stands in the cell."""
+    ran, folder = notebook
+    assert "0 errors" in str(ran["check"].outputs)
+    assert ran["ask"].text.startswith("Ahoy!")
+    watched = ran["watch"]
+    assert "update_display_data" in watched.kinds
+    assert "succeeded: it is done" in watched.text
+    assert "validation loss" in watched.text
+    (output,) = watched.outputs
+    assert output["data"]["text/html"].count("<svg") == 2
+    (said,) = ran["models"].outputs
+    assert "this-machine" in said["data"]["text/plain"]
+    kept = json.loads((folder / "job_ids.json").read_text("utf-8"))
+    assert kept[ran["id"]]["description"] == "talks like a sailor"
+    for cell in ("start", "ask"):
+        assert cell in ran["show"].text
+
+
+def test_what_a_notebook_trained_replays(notebook, tmp_path):
+    """Without the jobs, the models, the engine: every cell shows the same bytes."""
+    ran, folder = notebook
+    here = tmp_path / "here"
+    shutil.copytree(folder, here, ignore=shutil.ignore_patterns("sailor-*"))
+    mode = {"OPENAI_MAGICS_MODE": "replay", "OPENAI_MAGICS_CACHE": str(tmp_path / "empty")}
+    replaying = notebook_environment(here, tmp_path / "nothing") | mode
+    with Kernel(here, replaying, watched=False) as kernel:
+        again = run_cells(kernel)
+    for name, each in again.items():
+        assert same_bytes(each.outputs) == same_bytes(ran[name].outputs), name
+    assert [path for path in here.iterdir() if path.is_dir()] == [here / "ipython"]
+
+
+def test_a_notebook_exports(notebook, trained):
+    """`%jobs export` leaves a folder named after the model, whose card knows the notebook."""
+    ran, folder = notebook
+    (made,) = folder.glob("sailor-*")
+    assert made.name in ran["export"].text
+    assert (made / "model.gguf").is_file()
+    card = (made / "README.md").read_text("utf-8")
+    assert "| in the notebook: data | sailor.jsonl |" in card
+    assert "| in the notebook: started in cells | start |" in card
+    lineage = json.loads((made / "lineage.json").read_text("utf-8"))
+    assert (lineage["job"], lineage["model"]) == (trained.id, trained.fine_tuned_model)
 
 
 def ask(client, model):
@@ -135,23 +228,6 @@ def test_a_checkpoint_is_asked_by_name(client, trained):
     assert ask(client, names[-1]) != ask(client, trained.fine_tuned_model)
 
 
-def test_a_notebook_asks_it(served, trained, tmp_path):
-    """`%%ask -m ft:…` in a kernel of its own shows the trained style, and who answered."""
-    from tests.kernel.kernels import environment, loaded
-
-    more = {"OPENAI_MAGICS_DATA": str(served[2]), "OPENAI_MAGICS_DIALOGUE": "d.dialogue.json"}
-    if "OPENAI_MAGICS_CACHE" in os.environ:
-        more["OPENAI_MAGICS_CACHE"] = os.environ["OPENAI_MAGICS_CACHE"]
-    with loaded(tmp_path, environment(tmp_path, **more)) as kernel:
-        shown = kernel.ok(f"%%ask -m {trained.fine_tuned_model} --max-tokens 30\n{QUESTION}")
-        assert shown.text.startswith("Ahoy!")
-        assert f"Answered on this machine by {trained.fine_tuned_model}." in str(shown.outputs)
-        kernel.ok("models = get_ipython().run_line_magic('models', '')")
-        owners = "import openai_magics.session as s; f = s.get_session().list_models(fresh=True)"
-        kernel.ok(owners)
-        assert "this-machine" in str(kernel.value("list(f['owned_by'])"))
-
-
 def test_an_export_stands_by_itself(client, served, trained, tmp_path):
     """The exported folder holds adapter, merged model and card; the merged one answers alike."""
     from openai_magics.local import process
@@ -189,8 +265,6 @@ def test_an_export_stands_by_itself(client, served, trained, tmp_path):
 
 def test_a_wrong_conversion_is_noticed(served, trained, tmp_path, monkeypatch):
     """Rows of the query and key matrices in the wrong order end in an error, not in a model."""
-    import shutil
-
     import peft
 
     from openai_magics.local.train import adapter, loading, verify

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pandas as pd
 import pytest
 from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
@@ -115,6 +116,35 @@ def test_models_are_not_asked_for(
     assert "local" in names
     assert len(names) == 2
     assert found(loaded, "%ask -c ") == ["main"]
+
+
+def test_jobs_and_data(
+    loaded: InteractiveShell, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Jobs and the models they made, training data that is here, and folders to export to."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("tides.jsonl", "tides.csv", "notes.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / "sets" / "inner").mkdir(parents=True)
+    loaded.user_ns.update(table=pd.DataFrame({"a": [1]}), pairs=[("a", "b")], number=1)
+    job = {"id": "ftjob-2", "fine_tuned_model": None}
+    done = {"id": "ftjob-1", "fine_tuned_model": "ft:m:o:s:1"}
+    session._dialogue_file().append(
+        Exchange(Request(kind="train"), Reply(payload=job)),
+        Exchange(Request(kind="job", parameters={"job": "ftjob-1"}), Reply(payload=done)),
+    )
+    session.save_job_id("ftjob-1", "tides")
+    assert found(loaded, "%jobs e") == ["events", "export"]
+    assert found(loaded, "%jobs watch ") == ["ftjob-2", "ftjob-1", "ft:m:o:s:1"]
+    assert found(loaded, "%jobs show ft:") == ["ft:m:o:s:1"]
+    assert found(loaded, "%jobs export ftjob-1 s") == ["sets/"]
+    assert found(loaded, "%jobs export ftjob-1 sets/") == ["sets/inner/"]
+    assert found(loaded, "%ask -m ft:") == ["ft:m:o:s:1"]
+    assert found(loaded, "%train ") == ["check", "start"]
+    assert found(loaded, "%train check t") == ["tides.csv", "tides.jsonl", "table"]
+    assert found(loaded, "%train start x --validation p") == ["pairs"]
+    assert found(loaded, "%train start x --method d") == ["dpo"]
+    assert found(loaded, "%train start x --c") == ["--cell", "--completion", "--conversation"]
 
 
 # --- in the shell

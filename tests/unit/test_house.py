@@ -207,20 +207,22 @@ ROOMS = {
     "training.kept": "disk errors replacing",
     "training.jobs": "",
     "training.job": "errors training.formats training.tables",
+    "training.exporting": "calls connection errors exchange local",
     "training.follow": "calls errors exchange failures pages replay training.jobs",
     "training.submit": "calls errors exchange failures pages replay training.material",
     "training.lineage": "exchange training.submit",
     "training.methods": "twins",
     "training.terms": "config connection training.job training.lengths training.own",
     "training.data": "client config connection errors training.check training.job "
-    "training.material training.mend training.selection training.sources training.terms",
+    "training.material training.mend training.sources training.terms",
     "training.mend": "errors training.diagnose training.formats training.messages training.sources",
     "training.shown": "calls charts errors render training training.follow training.jobs",
+    "training.checks": "cells client config errors exchange training.check training.checked "
+    "training.data training.job training.selection training.sources turns",
     "training.desk": "calls client config connection errors exchange pages training "
-    "training.check training.checked training.data training.follow training.job training.jobs "
-    "training.kept training.lineage turns",
+    "training.checks training.follow training.jobs training.kept training.lineage turns",
     "training.service": "calls cells connection errors exchange training.check training.desk "
-    "training.job training.lineage training.material training.sources training.submit "
+    "training.exporting training.job training.lineage training.material training.sources training.submit "
     "training.terms turns",
     # assistants
     "assistants": "",
@@ -407,6 +409,7 @@ LATER = {
     "tools.toolbox": "values",
     "training.kept": "canonical",
     "training.methods": "training.job training.service training.tables",
+    "training.exporting": "local.jobs local.jobs.models local.jobs.store",
     "training.terms": "local local.counting local.jobs local.jobs.models local.jobs.outcome "
     "local.jobs.store local.weights",
     "verify_command": "repair verify",

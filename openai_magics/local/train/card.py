@@ -44,6 +44,8 @@ def _lines(lineage: dict[str, Any]) -> Iterator[str]:
         name = file["filename"] or "deleted since"
         yield f"| {what.replace('_', ' ')} | {name}, SHA-256 `{file['sha256']}` |"
     yield f"| job | {lineage['job']} |"
+    for name, value in lineage["notebook"].items():
+        yield f"| in the notebook: {name} | {', '.join(value) if isinstance(value, list) else value} |"
     for name, value in lineage["hyperparameters"].items():
         yield f"| {name} | {value} |"
     yield f"| seed | {lineage['seed']} |"

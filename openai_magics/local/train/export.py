@@ -16,6 +16,7 @@ import hashlib
 import importlib.util
 import json
 import shutil
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ __all__ = ["export"]
 PEFT = ("adapter_config.json", "adapter_model.safetensors")
 
 
-def export(model: str, folder: str | Path) -> Path:
+def export(model: str, folder: str | Path, notebook: Mapping[str, Any] | None = None) -> Path:
     """Export a model that was tuned on this machine; return the folder.
 
     Parameters
@@ -40,6 +41,8 @@ def export(model: str, folder: str | Path) -> Path:
         The name of a tuned model (``ft:…``) or of a checkpoint of it.
     folder : str or Path
         What is made; it must not exist, or be empty.
+    notebook : mapping, optional
+        What the notebook that trained it knows of it, by name, for the card.
 
     Raises
     ------
@@ -69,7 +72,9 @@ def export(model: str, folder: str | Path) -> Path:
         raise EngineError(f"{model} was tuned from {base}, which is not there any more.")
     made = not target.exists()
     try:
-        _fill(tuned, base, target, kept)
+        _fill(
+            tuned, base, target, {**_lineage(tuned, base, kept), "notebook": dict(notebook or {})}
+        )
     except (OSError, TrainingFailed) as error:
         if made:
             shutil.rmtree(target, ignore_errors=True)
@@ -77,7 +82,7 @@ def export(model: str, folder: str | Path) -> Path:
     return target
 
 
-def _fill(tuned: models.Tuned, base: Path, target: Path, kept: store.Store) -> None:
+def _fill(tuned: models.Tuned, base: Path, target: Path, lineage: dict[str, Any]) -> None:
     from openai_magics.local.train.merge import merge
 
     (target / "peft").mkdir(parents=True)
@@ -89,7 +94,6 @@ def _fill(tuned: models.Tuned, base: Path, target: Path, kept: store.Store) -> N
     (target / "peft" / PEFT[0]).write_text(json.dumps(config, indent=2), "utf-8")
     shutil.copyfile(tuned.adapter, target / "adapter.gguf")
     merge(base, tuned.folder, target / "model.gguf", tuned.name)
-    lineage = _lineage(tuned, base, kept)
     (target / "lineage.json").write_text(json.dumps(lineage, indent=2) + "\n", "utf-8")
     (target / "README.md").write_text(card(lineage), "utf-8")
 
