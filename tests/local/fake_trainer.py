@@ -1,7 +1,8 @@
 """A trainer without a model: the real runner, process and files, with steps that cost nothing.
 
 The suffix of the job says how it goes: ``slow`` (0.1 s a step), ``dies`` (killed once, after
-step 5), ``dies-always``, ``full`` (no room for the checkpoint), ``memory``, ``differs`` (what is
+step 5), ``dies-always``, ``full`` (no room for the checkpoint), ``fills`` (a checkpoint of 8 MB,
+for which a small disk has no room), ``memory``, ``limit`` (the system gives it no more memory), ``differs`` (what is
 saved answers otherwise), ``broken`` (an error nobody foresaw); anything else succeeds at once.
 """
 
@@ -41,6 +42,11 @@ class Fake:
         if dies and number == 6:
             self.killed.touch()
             os.kill(os.getpid(), signal.SIGKILL)
+        if self.how == "limit":
+            import resource
+
+            resource.setrlimit(resource.RLIMIT_AS, (1 << 32, 1 << 32))
+            self.held = bytearray(1 << 40)
         if self.how == "broken":
             raise RuntimeError("a shape that does not fit")
         self.total += number
@@ -51,6 +57,8 @@ class Fake:
 
     def save(self, folder: Path):
         (folder / "adapter.gguf").write_text(str(self.total))
+        if self.how == "fills":
+            (folder / "adapter.gguf").write_bytes(bytes(8_000_000))
         if self.how == "full":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

@@ -6,7 +6,9 @@ The trainer (`tests.local.fake_trainer`) has no model.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -453,6 +455,44 @@ def test_a_full_disk_at_the_upload(client, data, monkeypatch):
     with pytest.raises(openai.InternalServerError, match="The disk is full"):
         upload(client)
     assert list((data / "files").iterdir()) == []
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder on a disk of 2 MB, where this machine lets us mount one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("no disk can be mounted here")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+@posix
+def test_a_disk_that_is_full(small_disk):
+    """An upload and a training for which there is no room end with words; then others succeed."""
+    kept = store.Store(small_disk / "store")
+    with fronts.front(kept.folder) as base_url, fronts.client(base_url) as made:
+        with pytest.raises(openai.InternalServerError, match="The disk is full"):
+            upload(made, LINES * 10_000)
+        assert list(kept.files.iterdir()) == []
+        failed = wait(made, start(made, "fills"))
+        assert (failed.status, failed.error.code) == ("failed", "disk_full")
+        assert "Make room" in failed.error.message
+        assert list(kept.jobs.glob("*/checkpoints/*/*")) == []
+        assert wait(made, start(made, "after")).status == "succeeded"
+    for _ in range(600):
+        if not store.held(kept.lock):
+            break
+        time.sleep(0.05)
+
+
+@posix
+def test_memory_that_the_system_refuses(client):
+    """A trainer that is given no more memory fails the job, and says what it was."""
+    failed = wait(client, start(client, "limit"))
+    assert (failed.status, failed.error.code) == ("failed", "out_of_memory")
 
 
 def test_one_queue_for_a_store(data):

@@ -169,6 +169,18 @@ def test_too_little_memory(plan, monkeypatch):
         work.step(2)
 
 
+def test_memory_that_torch_does_not_get():
+    """What torch raises on a CPU where there is no memory is known by its words."""
+    import torch
+
+    from openai_magics.local.train.lora import _is_memory
+
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(1 << 50, dtype=torch.uint8)
+    assert _is_memory(caught.value)
+    assert not _is_memory(RuntimeError("a shape that does not fit"))
+
+
 def test_validation_is_measured(plan):
     """Loss and accuracy of the validation file; nothing without one."""
     assert set(begin(plan).validate()) == {"valid_loss", "valid_mean_token_accuracy"}

@@ -50,6 +50,8 @@ class Base:
             return {"name": weights.name_of(path), "path": str(path)}
         text = (
             f"Model {model} is not available for fine-tuning or does not exist. This server tunes "
-            f"{self.name}, the models tuned from it, and any other GGUF file by its path."
+            f"{self.name}, the models tuned from it, and any other GGUF file by its path. It serves "
+            "GGUF files only, so a model in Hugging Face's format trains by itself: python -m "
+            f"openai_magics.local.train DATA.jsonl --model {model} --out FOLDER"
         )
         raise Refused(400, text, "model_not_available", "model")
