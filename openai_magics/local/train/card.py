@@ -44,7 +44,7 @@ def _lines(lineage: dict[str, Any]) -> Iterator[str]:
         name = file["filename"] or "deleted since"
         yield f"| {what.replace('_', ' ')} | {name}, SHA-256 `{file['sha256']}` |"
     yield f"| job | {lineage['job']} |"
-    for name, value in lineage["notebook"].items():
+    for name, value in lineage.get("notebook", {}).items():
         yield f"| in the notebook: {name} | {', '.join(value) if isinstance(value, list) else value} |"
     for name, value in lineage["hyperparameters"].items():
         yield f"| {name} | {value} |"
