@@ -21,7 +21,7 @@ from tests.kernel.kernels import LOAD, Kernel, environment, same_bytes
 from tests.local import fronts
 from tests.local.fronts import line, messages
 
-pytestmark = [pytest.mark.training, pytest.mark.engine, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.training, pytest.mark.engine, pytest.mark.timeout(1800)]
 for _package in ("xllamacpp", "aiohttp", "torch", "transformers", "peft", "gguf"):
     pytest.importorskip(_package)
 
