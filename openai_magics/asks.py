@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import lru_cache
 from typing import Any
 
@@ -15,7 +15,7 @@ from openai_magics.exchange import AskOptions, Request
 from openai_magics.listings import Listings
 from openai_magics.schemas.shape import shaped
 from openai_magics.threads import Threads
-from openai_magics.tools.toolbox import beside, toolbox_of
+from openai_magics.tools.toolbox import beside, told_apart, toolbox_of
 from openai_magics.turns import Asking
 
 __all__ = ["Asks"]
@@ -41,7 +41,7 @@ class Asks(Threads, Listings):
         OptionError, SettingError
             The message is empty, or something is not possible.
         """
-        parameters = parameters or {}
+        functions, parameters = told_apart(options.tools, parameters or {})
         self._check(message, parameters)
         content, attachments = _content(message, options.images)
         check, said, whose = self.settings.check, self.settings.said, self.assistant
@@ -51,10 +51,11 @@ class Asks(Threads, Listings):
         seconds = check("tool_timeout", options.tool_timeout, "tool_timeout")
         most_rounds = check("max_rounds", options.max_rounds, "max_rounds")
         tools = None
-        if options.tools:  # else their settings are not looked for
+        if functions:  # else their settings are not looked for
             seconds = self.settings.get("tool_timeout", seconds)
             most_rounds = self.settings.get("max_rounds", most_rounds)
-            tools = toolbox_of(options.tools, seconds, parameters)
+            tools = toolbox_of(functions, seconds, parameters)
+        api = _first(check("api", options.api, "api"), whose and whose.api, said("api"))
         request = Request(
             model=_first(
                 check("model", options.model, "model"), whose and whose.model, said("model")
@@ -64,14 +65,15 @@ class Asks(Threads, Listings):
                 options.system_instruction, whose and whose.system, said("system_instruction")
             ),
             schema=shape.said if shape is not None else None,
-            tools=beside(tools, whose.callable_tools if whose else ()),
-            api=_first(check("api", options.api, "api"), whose and whose.api, said("api")),
+            tools=beside(tools, whose.tools_for(api) if whose else ()),
+            api=api,
             messages=({"role": "user", "content": content},),
             attachments=attachments,
             parameters={name: value for name, value in parameters.items() if value is not None},
             max_history=_first(most, said("max_history")) if options.history else None,
         )
         thread = _first(options.conversation, self.thread)
+        thread = self.named(thread) if options.after is None else thread
         branch = None
         if options.branch_from is not None:
             if options.new or not options.history:
@@ -80,6 +82,7 @@ class Asks(Threads, Listings):
                     "Leave --branch-from out, or --new and --no-history.",
                 )
             branch = branches.parse(options.branch_from, self.thread)
+            branch = replace(branch, conversation=self.named(branch.conversation))
         return Asking(
             request,
             thread if options.history else None,
@@ -108,7 +111,12 @@ class Asks(Threads, Listings):
                 "The prompt is empty.", "Write what to ask after the magic or below it."
             )
         for name in parameters:
-            if near := _keyword_like(name):
+            if name in KEYWORDS and name != "tools":
+                raise OptionError(
+                    f"{name!r} is no parameter of the API but an option of its own.",
+                    f"Give it as one: ask(…, {name}=…), or as %ask? says.",
+                )
+            if name != "tools" and (near := _keyword_like(name)):
                 raise OptionError(f"There is no argument {name!r}.", f"Did you mean {near!r}?")
         if any(isinstance(piece, str) and self.live.holds_key(piece) for piece in texts):
             raise OptionError("The prompt holds the API key.", "Nothing was sent or recorded.")

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from openai_magics import logs
 from openai_magics.exchange import Reply, joined
 from openai_magics.keys import HIDDEN, Secret
 from openai_magics.wire.events import EventReader
@@ -43,17 +44,21 @@ class Listener:
         if steps and self.on_step is not None:
             self.on_step(steps[-1])
 
-    def notice(self, line: str) -> None:
-        """Say *line*, or log it where nobody listens."""
+    def notice(self, line: str, plain: str = "") -> None:
+        """Say *line*, or log it where nobody listens.
+
+        Where it has words of a service or of a model, which may quote a prompt, *plain* is
+        what is logged in its place.
+        """
         if self.on_notice is not None:
             self.on_notice(line)
         elif line:
-            log.info(line)
+            log.info("%s", line if not plain or logs.asked_for() else plain)
 
     @contextmanager
-    def told(self, line: str) -> Iterator[None]:
+    def told(self, line: str, plain: str = "") -> Iterator[None]:
         """Say *line* while something is waited for, and take it back however that ends."""
-        self.notice(line)
+        self.notice(line, plain)
         try:
             yield
         finally:
@@ -85,8 +90,9 @@ class Call:
         The answer, once it is whole.
     heard, speaking : bool
         Whether the listener has heard text, and whether it is hearing some at this moment.
-    wait, why : float and str
-        How long to wait for another try, in seconds, and what to say of it.
+    wait, why, plain : float, str and str
+        How long to wait for another try, in seconds, what to say of it, and what of that is
+        logged.
     """
 
     def __init__(self, listener: Listener, key: Secret) -> None:
@@ -94,7 +100,7 @@ class Call:
         self.reply: Reply | None = None
         self.heard = False
         self.speaking = False
-        self.wait, self.why = 0.0, ""
+        self.wait, self.why, self.plain = 0.0, "", ""
         self._on_text = listener.on_text
         self._key = key
         self._held = ""

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from openai_magics.exchange import Exchange
 
-__all__ = ["recorded", "told"]
+__all__ = ["asked_for", "kind", "recorded", "told"]
 
 log = logging.getLogger("openai_magics")
 
@@ -37,14 +37,14 @@ def told(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({PurePath(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
     kind = f"{type(error).__name__}{where}"
-    return f"{kind}: {error}" if _asked_for() else kind
+    return f"{kind}: {error}" if asked_for() else kind
 
 
 def recorded(exchanges: Iterable[Exchange]) -> None:
     """Log records that were written; their prompts and answers only with ``log_prompts``."""
     if not log.isEnabledFor(logging.DEBUG):
         return
-    whole = _asked_for()
+    whole = asked_for()
     for item in exchanges:
         model = (item.reply.model if item.reply else None) or item.resolved.model
         failed = f", {item.error.get('type')}" if item.error else ""
@@ -56,7 +56,14 @@ def recorded(exchanges: Iterable[Exchange]) -> None:
             log.debug("%s: %r -> %r", item.id[:12], list(item.request.messages), reply)
 
 
-def _asked_for() -> bool:
+def kind(error: BaseException) -> str:
+    """Return what may be logged of an error whatever it quotes: its kind, and the HTTP status."""
+    status = getattr(error, "status", None)
+    return type(error).__name__ + (f" (HTTP {status})" if status is not None else "")
+
+
+def asked_for() -> bool:
+    """Whether prompts and answers may stand in the log."""
     from openai_magics.config import Settings
     from openai_magics.errors import SettingError
 

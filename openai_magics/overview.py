@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 
-from openai_magics.chains import Records
+from openai_magics.chains import Chain, Records, Turn
 from openai_magics.dialogue import DialogueFile
 from openai_magics.exchange import Exchange
 from openai_magics.export import Wanted, transcript
 from openai_magics.transcript import Transcript, line
 
-__all__ = ["bundle", "picked", "text"]
+__all__ = ["MOST", "bundle", "picked", "text"]
+
+MOST = 20
+"""Records of a run that are shown: the last."""
 
 
 def picked(items: Iterable[Exchange], ids: Sequence[str]) -> list[Exchange]:
@@ -37,15 +41,24 @@ def bundle(file: DialogueFile, ids: Sequence[str]) -> dict[str, str]:
 
 
 def _read(file: DialogueFile, ids: Sequence[str]) -> tuple[str, Transcript | None]:
-    said = picked(file, ids)
+    said, records = picked(file, ids[-MOST:]), len(ids)
     # The name without its folder, which is another one on another machine.
     name = line(file.path.name)
     if not said:
         return f"{name}: {_many(len(file), 'record')}, none of them of this run", None
+    heading = f"{name}: {_many(records, 'record')} of this run"
+    if records > MOST:
+        return f"{heading}, the last {MOST} below; all: %dialogue show", last(said)
     conversations = {item.conversation for item in said} - {None}
     within = f" in {_many(len(conversations), 'conversation')}" if conversations else ""
-    heading = f"{name}: {_many(len(said), 'record')} of this run{within}"
-    return heading, transcript(Records(said), Wanted())
+    return f"{heading}{within}", transcript(Records(said), Wanted())
+
+
+def last(said: Sequence[Exchange]) -> Transcript:
+    """Return some asks as they follow one another, each under the conversation it is of."""
+    asks = Records(said).asks
+    turns = groupby(asks, key=lambda item: item.conversation)
+    return Transcript(tuple(Chain(name, tuple(map(Turn, own))) for name, own in turns))
 
 
 def _many(count: int, noun: str) -> str:

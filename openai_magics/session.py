@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +108,7 @@ class Session(Asks, Judges, Settled, Describing, HasPanels, TrainingMethods):
         sentiment: str | None = None,
         api: str | None = None,
         schema: Any = None,
-        tools: Sequence[Callable[..., Any]] = (),
+        tools: Sequence[Callable[..., Any] | Mapping[str, Any]] = (),
         run_tools: bool = False,
         max_rounds: int | None = None,
         tool_timeout: float | None = None,
@@ -157,9 +157,10 @@ class Session(Asks, Judges, Settled, Describing, HasPanels, TrainingMethods):
             as ``list[City]``, a JSON schema, or the path of a JSON file with one. The server
             is held to it where it can be; the answer is checked, and asked for once more
             where it does not fit. ``reply.data`` is the instance.
-        tools : sequence of callable
+        tools : sequence of callable or dict
             Functions that the model may call; what they are is told by their signature and
-            docstring. Their results are recorded, and in a replay they are not run.
+            docstring. Their results are recorded, and in a replay they are not run. A dict is a
+            tool of the service (``{"type": "web_search"}``), of the Responses API as a rule.
         run_tools : bool
             Run tools also where their results are recorded.
         max_rounds : int, optional

@@ -32,10 +32,20 @@ class Threads:
     def thread(self, name: str | None) -> None:
         if name is not None and (not isinstance(name, str) or not name.strip()):
             raise OptionError(f"{name!r} is no name of a conversation.", "Give it as text.")
-        self._thread = MAIN if name is None else name
+        self._thread = MAIN if name is None else self.named(name)
+
+    def named(self, name: str) -> str:
+        """Return the conversation that a name means: the one that had it and was renamed.
+
+        A cell that still says the old name goes on with what it began, also when it runs
+        again. Once another conversation is renamed to that name, it means that one.
+        """
+        return self.turns.renamed.get(name, name)
 
     def rename_conversation(self, old: str, new: str) -> None:
         """Give a conversation another name, in this run and in the dialogue file.
+
+        For the rest of this run the old name means it too (see `named`).
 
         The file as it was is kept beside it. Fingerprints and ids do not change: what was
         recorded is replayed as before.

@@ -17,6 +17,7 @@ from typing import Any
 
 from openai_magics.canonical import digest
 from openai_magics.errors import OptionError
+from openai_magics.wire.bodies import CHAT_TOOLS
 
 __all__ = ["APIS", "SHORT", "Assistant"]
 
@@ -25,7 +26,6 @@ SHORT = 12
 """Characters of a version that are shown."""
 LARGEST = 400_000
 """Characters of all files: some 100,000 tokens, what most models take at all."""
-CHAT_TOOLS = ("function", "custom")
 TEXTS = ("name", "id", "description", "model", "instructions", "api")
 KINDS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     **dict.fromkeys(TEXTS, (str, "text")),
@@ -87,10 +87,9 @@ class Assistant:
         parts += [f"The file {name}:\n\n{text}" for name, text in (self.texts or {}).items()]
         return "\n\n".join(parts) if parts else None
 
-    @property
-    def callable_tools(self) -> tuple[Mapping[str, Any], ...]:
-        """The tools that its protocol has: chat completions have no built-in ones."""
-        if self.api == "responses":
+    def tools_for(self, api: str | None) -> tuple[Mapping[str, Any], ...]:
+        """Return the tools that a protocol has: chat completions have no built-in ones."""
+        if api == "responses":
             return self.tools
         return tuple(tool for tool in self.tools if tool.get("type") in CHAT_TOOLS)
 

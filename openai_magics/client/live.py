@@ -108,7 +108,7 @@ class Live:
                     response.close()
             if call.reply is not None:
                 return call.reply
-            with listener.told(call.why):
+            with listener.told(call.why, call.plain):
                 time.sleep(call.wait)
         raise AssertionError("the last attempt raises")
 
@@ -154,7 +154,7 @@ class Live:
                     await response.aclose()
             if call.reply is not None:
                 return call.reply
-            with listener.told(call.why):
+            with listener.told(call.why, call.plain):
                 await asyncio.sleep(call.wait)
         raise AssertionError("the last attempt raises")
 

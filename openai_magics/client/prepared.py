@@ -57,7 +57,7 @@ def prepared(
         The engine does not start, there is no one model, an image cannot be read.
     """
     route = ROUTES.get(request.kind)
-    names_model = route is None or route.model
+    names_model = route.model if route else target.local or not _has_its_model(request, settings)
     system = request.system
     if system is None and route is None:
         system = settings.get("system_instruction")
@@ -91,6 +91,16 @@ def prepared(
         images=kept,
     )
     return Prepared(request, target, key, resolved, parts)
+
+
+def _has_its_model(request: Request, settings: Settings) -> bool:
+    """Whether a request names a prompt that the service keeps, and no model: it has its own.
+
+    The model of the surroundings does not go before it, for that is what is asked where
+    nothing names any.
+    """
+    kept = "prompt" in request.parameters and settings.get("api", request.api) == "responses"
+    return kept and request.model is None
 
 
 def observed(request: Request, target: Target, listener: Listener) -> Reply | None:

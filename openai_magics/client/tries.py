@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from openai_magics import failures
+from openai_magics import failures, logs
 from openai_magics.calls import Call, Listener, hidden
 from openai_magics.client.prepared import Prepared
 from openai_magics.client.spoken import Wire
@@ -21,6 +21,7 @@ from openai_magics.errors import (
     KeyRefused,
     MagicsError,
     ModelNotFound,
+    RequestRefused,
     ServiceError,
 )
 from openai_magics.exchange import Reply, Request
@@ -28,6 +29,7 @@ from openai_magics.keys import Secret, redact
 from openai_magics.routes import ROUTES
 from openai_magics.wire import responses
 from openai_magics.wire.answers import CHECK
+from openai_magics.wire.bodies import CHAT_TOOLS
 
 __all__ = ["retries_of", "watching"]
 
@@ -85,18 +87,29 @@ def watching(
                 f"{target.endpoint} wants a key, and none is set.",
                 "Set one: %openai key, or OPENAI_API_KEY in the environment.",
             ) from None
-        if isinstance(problem, ModelNotFound) and wire.ROUTE == responses.ROUTE:
-            problem.remedy += " A server without the Responses API: --api chat"
+        problem.remedy += _other_protocol(problem, wire, sent.request)
         problem.reply = finished(problem.reply or call.partial())
         wait = _wait(problem, tried)
         if left == 0 or call.heard or wait is None:
             raise problem from None
-        call.wait = wait
-        call.why = (
-            f"{problem.problem} Trying again in {wait:.0f} s ({left} more "
-            f"{'time' if left == 1 else 'times'})."
-        )
+        times = f"{left} more {'time' if left == 1 else 'times'}"
+        again = f"Trying again in {wait:.0f} s ({times})."
+        call.wait, call.why = wait, f"{problem.problem} {again}"
+        call.plain = f"{logs.kind(problem)}. {again}"
     call.reply = finished(call.reply)
+
+
+def _other_protocol(problem: ServiceError, wire: Wire, request: Request) -> str:
+    """Return what else to do about a failure that the protocol may be the cause of."""
+    if wire.ROUTE == responses.ROUTE:
+        unknown = isinstance(problem, ModelNotFound)
+        return " A server without the Responses API: --api chat" if unknown else ""
+    only = [name for name in ("prompt",) if name in request.parameters]
+    kinds = [str(tool.get("type")) for tool in request.parameters.get("tools") or ()]
+    only += [kind for kind in kinds if kind not in CHAT_TOOLS]
+    if isinstance(problem, RequestRefused) and only:
+        return f" Most servers have {' and '.join(only)} in the Responses API only: --api responses"
+    return ""
 
 
 def _understood(error: Exception, target: Target, key: Secret) -> ServiceError:

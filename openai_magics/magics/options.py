@@ -6,6 +6,7 @@ import json
 import re
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -26,6 +27,9 @@ __all__ = [
 
 TOKEN = re.compile(r"""\s*((?:[^\s"']|"[^"]*"|'[^']*'|["'])+)""")
 QUOTED = re.compile(r""""([^"]*)"|'([^']*)'""")
+JSON_VALUE = re.compile(r"(?:--param=)?[A-Za-z_][\w.]*=(?=[\[{])")
+"""Before a parameter that is an array or an object: its quotes and blanks are its own."""
+DECODER = json.JSONDecoder()
 Function = TypeVar("Function", bound=Callable[..., Any])
 OURS = (
     "messages",
@@ -113,14 +117,14 @@ def split(parser: ArgumentParser, name: str, line: str) -> tuple[list[str], str]
     """
     tokens: list[str] = []
     at = 0
-    while (match := TOKEN.match(line, at)) is not None:
-        token = match[1]
+    while (found := _token(line, at)) is not None:
+        token, end = found
         if token == "--":
-            at = match.end()
+            at = end
             break
         if not token.startswith("-") or token == "-":
             break
-        at = match.end()
+        at = end
         flag, equals, value = token.partition("=")
         option = parser._option_string_actions.get(flag)  # argparse has no public lookup
         if option is None:
@@ -128,12 +132,12 @@ def split(parser: ArgumentParser, name: str, line: str) -> tuple[list[str], str]
         if option.nargs == 0 and not equals:
             tokens.append(flag)
             continue
-        if not equals and (match := TOKEN.match(line, at)) is not None:
-            value, at = match[1], match.end()
+        if not equals and (found := _token(line, at)) is not None:
+            value, at = found
         if value[:1] in ('"', "'") and not QUOTED.match(value):
             raise OptionError(f"{name}: the quote that {flag} {value} begins does not end.")
         value = _unquoted(value)
-        if match is None or value == "--":  # which argparse would drop
+        if found is None or value == "--":  # which argparse would drop
             raise OptionError(f"{name}: {flag} needs a value.", f"See {name}?")
         # --long=value, for a value may begin with a dash, or be empty.
         tokens.append(f"{option.option_strings[-1]}={value}")
@@ -149,7 +153,23 @@ def _unknown(parser: ArgumentParser, name: str, flag: str) -> OptionError:
     )
 
 
+def _token(line: str, at: int) -> tuple[str, int] | None:
+    """Return the word that begins at a place of a line, and where it ends."""
+    if (match := TOKEN.match(line, at)) is None:
+        return None
+    if (value := JSON_VALUE.match(line, match.start(1))) is not None:
+        with suppress(ValueError):
+            _, end = DECODER.raw_decode(line, value.end())
+            if not line[end : end + 1].strip():
+                return line[match.start(1) : end], end
+    return match[1], match.end()
+
+
 def _unquoted(token: str) -> str:
+    if (value := JSON_VALUE.match(token)) is not None:
+        with suppress(ValueError):
+            json.loads(token[value.end() :])
+            return token
     return QUOTED.sub(lambda match: match[1] if match[1] is not None else match[2], token)
 
 
@@ -180,4 +200,8 @@ def _parsed(parser: ArgumentParser, tokens: tuple[str, ...]) -> tuple[Namespace,
 
 def words(line: str) -> list[str]:
     """Return the words of a line, quotes around them taken off."""
-    return [_unquoted(token) for token in TOKEN.findall(line)]
+    found, at = [], 0
+    while (word := _token(line, at)) is not None:
+        token, at = word
+        found.append(_unquoted(token))
+    return found

@@ -24,7 +24,7 @@ from openai_magics.tools.printed import kept
 if TYPE_CHECKING:
     from openai_magics.calls import Listener
 
-__all__ = ["Toolbox", "arunner", "beside", "runner", "toolbox_of"]
+__all__ = ["Toolbox", "arunner", "beside", "runner", "told_apart", "toolbox_of"]
 
 Call = Mapping[str, Any]
 LONGEST = 64_000
@@ -60,14 +60,15 @@ class Toolbox:
         """
         messages = []
         for call in calls:
-            with listener.told(f"Running {_line(call)}"):
+            with listener.told(f"Running {_line(call)}", f"Running {_name(call)}"):
                 text = heard(functools.partial(self._result, call))
             messages.append(_message(call, text))
         return tuple(messages)
 
     async def arun(self, calls: Sequence[Call], listener: Listener) -> tuple[Message, ...]:
         """As `run`, without blocking the event loop: coroutine functions run side by side."""
-        with listener.told(f"Running {', '.join(map(_line, calls))}"):
+        lines, names = (", ".join(map(said, calls)) for said in (_line, _name))
+        with listener.told(f"Running {lines}", f"Running {names}"):
             side = [call for call in calls if self._waits(call)]
             texts = await asyncio.gather(*map(self._aresult, side))
             found = dict(zip(map(id, side), texts, strict=True))
@@ -117,6 +118,28 @@ class Toolbox:
             held.append(f"Error: {error.problem}")
         except Exception as error:  # noqa: BLE001 - of the person's function, whatever it is
             held.append(f"Error: {type(error).__name__}: {error}")
+
+
+def told_apart(given: Any, parameters: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """Return the functions among some tools, and the parameters with the tools of the service.
+
+    Raises
+    ------
+    OptionError
+        ``tools`` as a parameter is no list of objects.
+    """
+    if given == () and "tools" not in parameters:  # so it is as a rule
+        return [], dict(parameters)
+    given = list(given) if isinstance(given, (list, tuple)) else [given]
+    functions = [each for each in given if not isinstance(each, Mapping)]
+    theirs, own = parameters.get("tools"), [each for each in given if isinstance(each, Mapping)]
+    if not isinstance(theirs, (list, tuple, type(None))) or not all(
+        isinstance(each, Mapping) for each in theirs or ()
+    ):
+        raise OptionError(
+            "The parameter tools is no list of objects.", 'As in -p tools=[{"type":"web_search"}]'
+        )
+    return functions, {**parameters, **({"tools": [*(theirs or ()), *own]} if own else {})}
 
 
 def toolbox_of(functions: Sequence[Any], seconds: float, parameters: Any) -> Toolbox | None:

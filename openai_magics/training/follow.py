@@ -18,6 +18,7 @@ from openai_magics import failures
 from openai_magics.calls import Listener
 from openai_magics.errors import Interrupted, ServiceError
 from openai_magics.exchange import Reply, Request
+from openai_magics.logs import kind
 from openai_magics.pages import Pages
 from openai_magics.replay import Sender
 from openai_magics.training import jobs
@@ -153,7 +154,8 @@ class Following:
                     or self.once
                 ):
                     raise
-                listener.notice(f"{problem.problem} The job is looked at again.")
+                again = "The job is looked at again."
+                listener.notice(f"{problem.problem} {again}", f"{kind(problem)}. {again}")
             else:
                 if self.on_state is not None:
                     self.on_state(state)

@@ -18,6 +18,7 @@ from openai_magics import failures
 from openai_magics.calls import Listener
 from openai_magics.errors import AccessRefused, RequestRefused, ServiceError
 from openai_magics.exchange import Reply, Request
+from openai_magics.logs import kind
 from openai_magics.pages import Pages
 from openai_magics.replay import Sender
 from openai_magics.training.material import Material
@@ -119,7 +120,8 @@ class Submitting:
                 if not failures.is_passing(problem) or not left:
                     raise
                 wait = self.pause if problem.retry_after is None else problem.retry_after
-                listener.notice(f"{problem.problem} Looking whether the job was submitted.")
+                looking = "Looking whether the job was submitted."
+                listener.notice(f"{problem.problem} {looking}", f"{kind(problem)}. {looking}")
                 time.sleep(min(wait, 60.0))
         raise AssertionError("the last try raises")
 

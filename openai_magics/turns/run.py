@@ -51,6 +51,7 @@ class Turns:
         self.file = file
         self.judge = judge
         self.conversations: dict[str, Conversation] = {}
+        self.renamed: dict[str, str] = {}
         self._taking = Taking(settings, live, file)
         self.lineage = self._taking.lineage
         self._lanes: dict[str, Lane] = {}
@@ -123,6 +124,9 @@ class Turns:
     def rename(self, old: str, new: str) -> None:
         """Give a conversation of this run another name, where there is one of that name."""
         with self._mutex:
+            followed = {name: new if now == old else now for name, now in self.renamed.items()}
+            self.renamed = {**followed, old: new}
+            self.renamed.pop(new, None)
             if old in self.conversations:
                 held = [(new if name == old else name, c) for name, c in self.conversations.items()]
                 self.conversations.clear()
@@ -150,6 +154,7 @@ class Turns:
     def forget(self) -> None:
         """Begin anew: no conversation, no slot taken, nothing said."""
         self.conversations.clear()
+        self.renamed.clear()
         self._taking.forget()
 
     def _course(self, asking: Asking) -> AbstractContextManager[Course]:

@@ -8,7 +8,11 @@ from typing import Any
 
 from openai_magics.exchange import Message, Request, canonical_json
 
-__all__ = ["encode", "wants_json", "wired", "with_json_asked_for"]
+__all__ = ["CHAT_TOOLS", "encode", "wants_json", "wired", "with_json_asked_for"]
+
+
+CHAT_TOOLS = ("function", "custom")
+"""Tools of chat completions; what else there is (``web_search``, …) a service runs itself."""
 
 
 def wired(message: Message, parts: Mapping[bytes, Mapping[str, Any]]) -> Message:

@@ -50,7 +50,7 @@ def body(
     shown = [wired(message, parts) for message in messages] if parts else messages
     short = resolved.endpoint == OPENAI
     sent: dict[str, Any] = {
-        "model": resolved.model,
+        **({"model": resolved.model} if resolved.model is not None else {}),
         "input": [
             item for n, message in enumerate(shown) for item in input_items(message, n, short)
         ],

@@ -63,7 +63,7 @@ class Request:
     @property
     def model(self) -> str:
         """The model that was asked."""
-        return str(self.json["model"])
+        return str(self.json.get("model") or "gpt-4o")
 
     @property
     def messages(self) -> list[dict[str, Any]]:

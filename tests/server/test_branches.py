@@ -289,6 +289,45 @@ def test_another_name(scripted: ScriptedServer) -> None:
     assert all(session(mode="replay").ask(t, conversation="x").replayed for t in "a")
 
 
+def test_a_cell_that_says_the_old_name(scripted: ScriptedServer) -> None:
+    """It goes on with what had the name, in this run and when all runs again; nothing new begins."""
+
+    def told(held: Session) -> list[str]:
+        said = [held.ask("a", conversation="draft")]
+        held.rename_conversation("draft", "paper")
+        said.append(held.ask("b", conversation="draft"))
+        held.rename_conversation("paper", "book")
+        said.append(held.ask("c", conversation="draft"))
+        said.append(held.ask("d", branch_from="draft:1", conversation="paper"))
+        held.thread = "draft"
+        assert held.thread == "book"
+        assert list(held.conversations) == ["book"]
+        return [reply.id for reply in said]
+
+    first = told(session(scripted))
+    assert prompts(scripted) == ["a", "a b", "a b c", "a d"]
+    assert {item.conversation for item in records(session())} == {"book"}
+    before = Path(session().dialogue_log_path).read_bytes()
+    assert told(session(mode="replay")) == first
+    assert told(session(scripted)) == first
+    assert Path(session().dialogue_log_path).read_bytes() == before
+
+
+def test_a_name_that_another_one_got(scripted: ScriptedServer) -> None:
+    """It means the one that has it now; a reset of the file ends what was followed."""
+    held = session(scripted)
+    held.ask("a", conversation="one")
+    held.ask("b", conversation="two")
+    held.rename_conversation("one", "three")
+    held.rename_conversation("two", "one")
+    held.ask("c", conversation="one")
+    held.ask("d", conversation="two")
+    assert chains(held) == {"three": "a", "one": "b c d"}
+    held.dialogue.reset(file=True)
+    held.ask("e", conversation="two")
+    assert chains(held) == {"two": "e"}
+
+
 @pytest.mark.parametrize(
     ("names", "said"),
     [

@@ -10,9 +10,9 @@ import pytest
 from openai_magics import config, logs
 from openai_magics.errors import MagicsError, OptionError
 from openai_magics.panels.forms import problem_of
-from tests.scripted import ScriptedServer, error
+from tests.scripted import ScriptedServer, answer, error
 from tests.scripted.asking import KEY
-from tests.server.ways import session
+from tests.server.ways import WHOLE, Way, session
 
 ASKED, SAID = "What is a zanzibar?", "It is a quokka."
 
@@ -77,3 +77,36 @@ def test_an_error_is_told_by_its_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ASKED in logs.told(problem)
     monkeypatch.setenv("OPENAI_MAGICS_LOG_PROMPTS", "perhaps")
     assert ASKED not in logs.told(problem)
+
+
+@pytest.mark.parametrize("asked_for", [False, True])
+@pytest.mark.parametrize("waits", [True, False], ids=["ask", "aask"])
+def test_waits_and_tools(
+    scripted: ScriptedServer, caplog: pytest.LogCaptureFixture, waits: bool, asked_for: bool
+) -> None:
+    """A failure that quotes the prompt is logged by its kind; a call of a tool by its name."""
+
+    def look_up(what: str) -> str:
+        """Look something up."""
+        return f"{what}: {SAID}"
+
+    config.NOTEBOOK["log_prompts"] = asked_for
+    quoting = f"Too many of: {ASKED} {KEY}"
+    scripted.script.then(
+        error(429, "rate_limit_exceeded", quoting, headers={"retry-after": "0"}),
+        answer(tool_calls=[("look_up", {"what": "zanzibars"})]),
+        error(500, None, quoting, headers={"retry-after": "0"}),
+        SAID,
+    )
+    held = session(scripted)
+    held.settings.profile["retries"] = 2
+    way = WHOLE if waits else Way(streams=False, waits=False)
+    with caplog.at_level(logging.DEBUG, "openai_magics"):
+        assert way.ask(held, ASKED, tools=[look_up]).text == SAID
+    ours = [item.getMessage() for item in caplog.records if item.name.startswith("openai_magics")]
+    text = "\n".join(ours)
+    assert "Trying again in 0 s (2 more times)" in text
+    assert "Running look_up" in text
+    assert ("zanzibar" in text) is asked_for
+    assert ("RateLimited (HTTP 429)" in text) is not asked_for
+    assert KEY not in text

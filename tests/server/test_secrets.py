@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openai_magics import Session
+from openai_magics import Session, config
 from openai_magics import errors as ours
 from openai_magics.calls import Call, Listener, hidden
 from openai_magics.exchange import Reply, joined
@@ -137,6 +137,7 @@ def test_an_error_that_repeats_the_key(
 ) -> None:
     """It is hidden in the error, its arguments and pickle, the record, the notices and our log."""
     caplog.set_level(logging.DEBUG, "openai_magics")
+    config.NOTEBOOK["log_prompts"] = True  # else the log has no words of a service
     scripted.script.always(failures.echoes_key(status))
     held, heard = session(scripted, api_key=PLAIN), Heard()
     held.settings.arguments["retries"] = 1

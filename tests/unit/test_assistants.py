@@ -328,8 +328,8 @@ def test_its_built_in_tools() -> None:
         {"type": "code_interpreter", "container": {"type": "auto", "file_ids": ["file_1"]}},
     )
     assert "file_search and code_interpreter" in read.notes[0]
-    assert Assistant("x", tools=made.tools).callable_tools == ()
-    assert made.callable_tools == made.tools
+    assert Assistant("x", tools=made.tools).tools_for(None) == ()
+    assert made.tools_for(made.api) == made.tools
 
 
 def test_one_without_a_name() -> None:

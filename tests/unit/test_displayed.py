@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from IPython.core.interactiveshell import InteractiveShell
 
-from openai_magics import render
+from openai_magics import overview, render
 from openai_magics.exchange import Reply
 from openai_magics.magics import displayed
 from openai_magics.views import Dialogue
@@ -82,3 +82,21 @@ def test_nothing_in_a_shown_dialogue_is_active() -> None:
     turns = cast("Any", SimpleNamespace(said=lambda: ids, lineage=None))
     bundle = Dialogue(lambda: talk.file, turns)._repr_mimebundle_()
     assert Seen(bundle["text/html"]).active == []
+
+
+def test_a_long_run_shows_its_end() -> None:
+    """The last records only, each under its conversation, and how to see all of them."""
+    talk = Talk()
+    ids = []
+    for n in range(overview.MOST + 5):
+        said = talk.said(f"Question {n}", f"Answer {n}", conversation="draft" if n % 2 else "main")
+        ids.append(said.id)
+    turns = cast("Any", SimpleNamespace(said=lambda: ids, lineage=None))
+    shown = str(Dialogue(lambda: talk.file, turns))
+    assert shown.splitlines()[0] == (
+        f"talk.dialogue.json: {len(ids)} records of this run, the last {overview.MOST} below; "
+        "all: %dialogue show"
+    )
+    assert [f"Question {n}\n" in shown for n in range(len(ids))] == [False] * 5 + [True] * 20
+    assert shown.index("Question 5\n") < shown.index("Question 24\n")
+    assert shown.count("Conversation draft") == 10

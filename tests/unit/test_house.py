@@ -124,7 +124,7 @@ ROOMS = {
     "local.train.command": "local.jobs local.jobs.check local.jobs.job local.jobs.outcome "
     "local.train.child local.train.plan local.train.runner",
     "connection": "config errors keys local",
-    "calls": "exchange keys wire.events",
+    "calls": "exchange keys logs wire.events",
     "routes": "calls errors exchange wire.answers wire.bodies",
     "sent_images": "exchange",
     "client": "calls client.live",
@@ -134,7 +134,7 @@ ROOMS = {
     "client.spoken": "calls client.prepared exchange routes wire.bodies wire.chat wire.events "
     "wire.responses",
     "client.tries": "calls client.prepared client.spoken connection errors exchange failures keys "
-    "routes wire.answers wire.responses",
+    "logs routes wire.answers wire.bodies wire.responses",
     "client.live": "calls client.kept client.prepared client.spoken client.tries config connection "
     "errors exchange keys schemas.forms",
     "client.lanes": "",
@@ -208,8 +208,8 @@ ROOMS = {
     "training.jobs": "",
     "training.job": "errors training.formats training.tables",
     "training.exporting": "calls connection errors exchange local",
-    "training.follow": "calls errors exchange failures pages replay training.jobs",
-    "training.submit": "calls errors exchange failures pages replay training.material",
+    "training.follow": "logs calls errors exchange failures pages replay training.jobs",
+    "training.submit": "logs calls errors exchange failures pages replay training.material",
     "training.lineage": "exchange training.submit",
     "training.methods": "twins",
     "training.terms": "config connection training.job training.lengths training.own",
@@ -226,7 +226,7 @@ ROOMS = {
     "training.terms turns",
     # assistants
     "assistants": "",
-    "assistants.assistant": "canonical errors",
+    "assistants.assistant": "canonical errors wire.bodies",
     "assistants.store": "assistants.assistant canonical disk errors replacing",
     "assistants.imported": "assistants.assistant assistants.store errors",
     "assistants.roster": "assistants.assistant assistants.store config errors notebook",

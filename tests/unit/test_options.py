@@ -102,6 +102,19 @@ VALUES = [
         "-f json -p response_format=text x",
         {"format": "json", "parameters": {"response_format": "text"}, "message": "x"},
     ),
+    (
+        '-p tools=[{"type": "web_search"}] -p prompt={"id":"pmpt_1"} x y',
+        {
+            "parameters": {"tools": [{"type": "web_search"}], "prompt": {"id": "pmpt_1"}},
+            "message": "x y",
+        },
+    ),
+    (
+        """--param=stop=["a b"] -p 'user={"a": 1}' -p n="3" [{x}]""",
+        {"parameters": {"stop": ["a b"], "user": {"a": 1}, "n": 3}, "message": "[{x}]"},
+    ),
+    ("-p user={name} x", {"parameters": {"user": "{name}"}, "message": "x"}),
+    ("-p user=[1 x", {"parameters": {"user": "[1"}, "message": "x"}),
     # values
     ("--model=gpt-5.5 x", {"model": "gpt-5.5", "message": "x"}),
     ("-m=gpt-5.5 x", {"model": "gpt-5.5", "message": "x"}),
@@ -247,6 +260,10 @@ def test_tool_errors(line: str, words: str) -> None:
         ("--x='a b'", ["--x=a b"]),
         ('""', [""]),
         ("it's", ["it's"]),
+        (
+            'save x -p tools=[{"type": "a b"}] y',
+            ["save", "x", "-p", 'tools=[{"type": "a b"}]', "y"],
+        ),
     ],
 )
 def test_words(line: str, found: list[str]) -> None:
