@@ -136,10 +136,10 @@ class TrainMagics(Family):
         stage = show.stage(self.shell, stream=True)
         asked: list[bool] = []
 
-        def confirm(found: Check, target: Target | None) -> None:
+        def confirm(found: Check, _: Target | None) -> None:
             if not typed.yes:
                 asked.append(True)
-                self._confirm(found, chosen, target)
+                self._confirm(found)
 
         try:
             started = self.session.training.start(
@@ -162,18 +162,15 @@ class TrainMagics(Family):
         if typed.out is not None:
             self.names[typed.out] = started.job
 
-    def _confirm(self, found: Check, chosen: JobOptions, target: Target | None) -> None:
-        where = target.endpoint if target is not None else "?"
-        model = (
-            chosen.model or (target.model if target is not None else None) or "its default model"
-        )
+    def _confirm(self, found: Check) -> None:
+        where = found.where or "the service's default model"
         if not cells.watched(self.shell):
             raise OptionError(
-                f"%train start: nobody is here to say yes to training {model} at {where}.",
+                f"%train start: nobody is here to say yes to training {where}.",
                 "Add --yes.",
             )
         text = "\n".join(f"{name}: {value}" for name, value in found.summary if value)
-        answer = input(f"{text}\nTrain {model} at {where}? [y/N] ")
+        answer = input(f"{text}\nTrain {where}? [y/N] ")
         if answer.strip().lower() not in ("y", "yes"):
             raise OptionError("Not started: the answer was no.", "Nothing was sent.")
 

@@ -15,6 +15,7 @@ from openai_magics.errors import (
     ModelNotFound,
     NotConnected,
     OptionError,
+    RequestRefused,
     SettingError,
     nearest,
 )
@@ -233,6 +234,9 @@ class Desk(Checks):
         )
         try:
             return self.turns.run(asking, listener)
+        except RequestRefused as problem:
+            problem.remedy = f"See its state: %jobs show {name}"
+            raise
         except ModelNotFound as problem:
             known = set()
             with contextlib.suppress(Exception):

@@ -323,6 +323,17 @@ def test_list_jobs(scripted: ScriptedServer) -> None:
     assert len(Session(mode="replay").list_jobs()) == 2
 
 
+def test_an_action_that_the_state_does_not_allow(scripted: ScriptedServer) -> None:
+    """The service's refusal stands with how to see the job's state."""
+    held = tuning(scripted)
+    scripted.training.pace = "hand"
+    name = held.train(ROWS)
+    with pytest.raises(ours.RequestRefused, match=f"%jobs show {name}") as caught:
+        held.training.act("pause")
+    assert "validating_files" in str(caught.value)
+    assert "dry-run" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("moves", "action", "then"),
     [
