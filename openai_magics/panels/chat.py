@@ -21,6 +21,7 @@ from openai_magics.panels.chat_state import State
 from openai_magics.panels.highlight import highlighted
 from openai_magics.panels.inbox import Inbox
 from openai_magics.panels.pending import Pending
+from openai_magics.panels.thumbs import kept
 from openai_magics.panels.uploads import Thumbnails, Upload, Uploads
 from openai_magics.panels.worker import Job
 
@@ -171,7 +172,8 @@ class ChatPanel(Panel):
                 for _, item in row.images
             ]
             return {**row.shown(), "images": images}
-        held = [item.thumbnail for _, item in self.state.images.get(row.id, ())]
+        told = [kept(image) for image in row.resolved.images]
+        held = [item.thumbnail for _, item in self.state.images.get(row.id, ())] or told
         captions = turn_view.captions(row)
         images = [
             {"caption": caption, "buffer": buffers.add(held[n] if n < len(held) else None)}

@@ -147,9 +147,14 @@ class State:
 
     def sources(self, images: Sequence[tuple[str, Upload]]) -> list[Any]:
         """Return images as `Session.ask` takes them."""
+        from openai_magics.images.attached import Attached
         from openai_magics.images.source import Source
 
-        return [Source("memory", item.name, bytes(item.data)) for _, item in images]
+        # The small picture in the record is what is left of them after a restart.
+        return [
+            Attached(Source("memory", item.name, bytes(item.data)), thumbnail=True)
+            for _, item in images
+        ]
 
     def check_idle(self) -> None:
         """Raise where an answer is coming.

@@ -106,9 +106,10 @@ class DialoguePanel(FormPanel):
 
     def choose(self, identity: str) -> Job:
         """Show the record with this id, and where it comes from."""
-        self.selected = identity
+        self.selected = self.in_detail = identity
 
-        def work(_: Job) -> tuple[Exchange, Lineage, dict[str, str]] | None:
+        def work(job: Job) -> tuple[Exchange, Lineage, dict[str, str]] | None:
+            self.browser.refresh(job.stopping)  # it may not have been read yet
             row = self.browser.row_of(identity)
             if row is None:
                 return None

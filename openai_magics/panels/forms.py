@@ -11,10 +11,12 @@ import html
 import logging
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from openai_magics import logs, render
 from openai_magics.errors import Interrupted, KeyMissing, KeyRefused, MagicsError
+from openai_magics.panels import keeper
 from openai_magics.panels.base import Panel
 from openai_magics.panels.worker import Job
 
@@ -41,19 +43,23 @@ class FormPanel(Panel):
         """What is told below the form, and how: ``""``, ``"warn"`` or ``"wrong"``."""
         self.jobs: list[Job] = []
         self.key_wanted = False
+        self.in_detail = ""
+        """What of many is shown in detail, and is there after a restart."""
+        self._refused: Callable[[], Any] | None = None
         self._drawing = False
 
     def build(self) -> Widget:
         """Make the widgets once; what they show is `draw`'s."""
         import ipywidgets
 
-        self._note = html_box()
+        self._keeper = keeper.keeper(self)
+        self._note = keeper.note()
         self._key = ipywidgets.Password(
             description="API key", style={"description_width": "initial"}
         )
         self._set_key = self.button("Use this key", self._typed_key)
         self._keys = bar(self._key, self._set_key)
-        parts = [*self.compose(), self._note, self._keys]
+        parts = [self._keeper, *self.compose(), self._note, self._keys]
         root = ipywidgets.VBox(parts, model_id=self.model_id)
         root.add_class("oai-form").add_class(f"oai-{self.name}")
         self._widget = root
@@ -72,6 +78,16 @@ class FormPanel(Panel):
     def opened(self) -> None:
         """Begin what a shown panel begins with."""
 
+    def revive(self, detail: str = "") -> None:
+        """Make the widgets anew, with what the view showed in detail."""
+        with self.lock:
+            super().revive(detail)
+            if detail:
+                self.safely(lambda: self.choose(detail))
+
+    def choose(self, identity: str) -> Any:
+        """Show one thing of many in detail."""
+
     def use_key(self, key: str) -> None:
         """Use this key from now on."""
         self.session.use_key(key)
@@ -81,6 +97,16 @@ class FormPanel(Panel):
 
     def keyed(self) -> None:
         """Do again what a key was wanted for."""
+        again, self._refused = self._refused, None
+        if again is not None:
+            again()
+
+    def _has_key(self) -> bool:
+        try:
+            self.session.live.target_without_asking()
+        except MagicsError:
+            return False
+        return True
 
     def _typed_key(self) -> None:
         typed = self._key.value
@@ -105,9 +131,12 @@ class FormPanel(Panel):
                 return
             self._drawing = True
             try:
-                self._note.value = note(*self.said)
+                said, how = self.said
+                with self._note.hold_sync():
+                    self._note.value, self._note.how = _shown(said), how
                 self._keys.layout.display = "" if self.key_wanted else "none"
                 self.draw()
+                self._keeper.detail = self.in_detail
             finally:
                 self._drawing = False
 
@@ -135,12 +164,16 @@ class FormPanel(Panel):
                         said, how = problem_of(problem), "wrong"
                 else:
                     said, how = problem_of(error), "wrong"
-                self.key_wanted = isinstance(error, (KeyMissing, KeyRefused)) or (
-                    self.key_wanted and error is not None
+                refused = isinstance(error, (KeyMissing, KeyRefused))
+                if refused:
+                    self._refused = partial(self.run, what, work, then)
+                self.key_wanted = refused or (
+                    self.key_wanted and (error is not None or not self._has_key())
                 )
                 if isinstance(error, (asyncio.CancelledError, Interrupted)):
                     how = "warn"
-                self.said = said, how
+                if said or self.said == (what, ""):  # else something was told since
+                    self.said = said, how
                 self.redraw()
 
         with self.lock:
@@ -196,12 +229,16 @@ def problem_of(error: BaseException) -> str:
 
 
 def note(said: str, how: str = "") -> str:
-    """Return a line that screen readers read out when it appears."""
+    """Return a line as HTML; what is wrong is read out by screen readers when it appears."""
     if not said:
         return ""
-    role = "alert" if how else "status"
-    kind = f" oai-{how}" if how else ""
-    return f'<div class="oai-note{kind}" role="{role}" dir="auto">{text(said)}</div>'
+    if how:
+        return f'<div class="oai-note oai-{how}" role="alert" dir="auto">{text(said)}</div>'
+    return f'<div class="oai-note" dir="auto">{text(said)}</div>'
+
+
+def _shown(said: str) -> str:
+    return render.printable(said if len(said) <= LONGEST else f"{said[:LONGEST]}…")
 
 
 def text(said: str, longest: int = LONGEST) -> str:

@@ -79,11 +79,7 @@ class ImagesPanel(FormPanel):
         wanted = [
             picture
             for picture in self.gallery
-            if (
-                picture.id in identities
-                if identities is not None
-                else picture.state in ("", "failed")
-            )
+            if (picture.state in ("", "failed") if identities is None else picture.id in identities)
         ]
         if not wanted:
             self.tell("Every image is described. Choose one to have it described again.", "warn")
@@ -106,7 +102,9 @@ class ImagesPanel(FormPanel):
 
         def then(_: None) -> str:
             failed = sum(picture.state == "failed" for picture in wanted)
-            return f"{failed} of {len(wanted)} images could not be described." if failed else ""
+            if failed:
+                return f"{failed} of {len(wanted)} images could not be described."
+            return f"{len(wanted)} images are described."
 
         return self.run(f"Describing {len(wanted)} images…", work, then)
 

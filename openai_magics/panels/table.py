@@ -84,9 +84,7 @@ def table(columns: Iterable[Column], label: str, *, empty: str = "", height: int
         Pixels at most; beyond, it scrolls.
     """
     plain = [asdict(column) for column in columns]
-    made = _kind()(columns=plain, label=label, empty=empty, height=height)
-    made.on_msg(lambda widget, _, __: widget.send({"type": "here"}))
-    return made
+    return _kind()(columns=plain, label=label, empty=empty, height=height)
 
 
 def put(widget: Any, rows: Iterable[Row], selected: str | None = None) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from openai_magics.errors import MagicsError, OptionError
 from openai_magics.panels import datasets, jobs, past
 from openai_magics.panels.drop import drop
-from openai_magics.panels.forms import bar, facts, html_box, text
+from openai_magics.panels.forms import bar, chosen, facts, html_box, offer, text
 from openai_magics.panels.table import as_html, as_plain, put, table
 from openai_magics.panels.training_acts import FIELDS, TrainingActs
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["TrainingPanel"]
 
 AUTO = "auto"
+SENTIMENTS = ("positive", "neutral", "negative")
 
 
 class TrainingPanel(TrainingActs):
@@ -50,6 +51,9 @@ class TrainingPanel(TrainingActs):
             several=False,
         )
         self._variable = w.Dropdown(description="Variable", style=wide)
+        self._conversation = w.Dropdown(description="Conversation", style=wide)
+        self._sentiment = w.Dropdown(description="Answers", style=wide)
+        offer(self._sentiment, [(name, name) for name in SENTIMENTS], None)
         self._path = w.Text(description="Path", placeholder="examples.jsonl", style=wide)
         self._fields = {
             name: w.Text(description=f"{name.capitalize()} column", style=wide) for name in FIELDS
@@ -58,12 +62,18 @@ class TrainingPanel(TrainingActs):
         self._model = w.Text(description="Model to tune", placeholder="the session's", style=wide)
         self._suffix = w.Text(description="Suffix", style=wide)
         self._epochs = w.Text(description="Epochs", value=AUTO, style=wide)
+        self._validation = w.Text(
+            description="Validation data", placeholder="a path or a variable", style=wide
+        )
+        self._split = w.Text(description="Hold out", placeholder="a part, such as 0.1", style=wide)
         self._description = w.Text(description="Description", style=wide)
         for widget in (
             *self._fields.values(),
             self._model,
             self._suffix,
             self._epochs,
+            self._validation,
+            self._split,
             self._description,
         ):
             self.when(widget, "value", self._typed)
@@ -90,11 +100,17 @@ class TrainingPanel(TrainingActs):
                 self.button("Take variable", self._take_chosen),
                 self._path,
                 self.button("Take path", lambda: self.take_path(self._path.value)),
-                self.button("Look again", self.redraw),
+                self.button("Look again", self.look),
+            ),
+            bar(
+                self._conversation,
+                self._sentiment,
+                self.button("Take this dialogue", self._take_said),
             ),
             self._taken_is,
             self._columns_bar,
             bar(self._model, self._suffix, self._epochs, self._description),
+            bar(self._validation, self._split),
             bar(self._check, self._ask),
             self._confirm,
             self._summary,
@@ -134,6 +150,9 @@ class TrainingPanel(TrainingActs):
             raise OptionError("No variable holds data.", "Make a DataFrame or a list in a cell.")
         self.take_variable(self._variable.value)
 
+    def _take_said(self) -> None:
+        self.take_dialogue(chosen(self._conversation.value), chosen(self._sentiment.value))
+
     def _stop_following(self) -> None:
         self.stop_watching()
         self.tell("Following stops; the job goes on.")
@@ -148,6 +167,8 @@ class TrainingPanel(TrainingActs):
             "suffix": self._suffix.value.strip(),
             "description": self._description.value.strip(),
             "hyperparameters": hyper,
+            "validation": self._validation.value.strip(),
+            "split": _part(self._split.value.strip()),
         }
         columns = {name: widget.value.strip() for name, widget in self._fields.items()}
         self.set_options({name: value for name, value in given.items() if value}, columns)
@@ -155,6 +176,7 @@ class TrainingPanel(TrainingActs):
     def opened(self) -> None:
         """List the jobs."""
         self.list_jobs()
+        self.look()
 
     def draw(self) -> None:
         """Bring the widgets up to the state."""
@@ -164,6 +186,8 @@ class TrainingPanel(TrainingActs):
         if found and self._variable.value is None:
             self._variable.value = found[0]
         self._variable.disabled = not found
+        named = [(name, name) for name in self.conversations]
+        offer(self._conversation, named, chosen(self._conversation.value))
         self._taken_is.value = facts([("data", self.called)]) if self.called else ""
         is_table = datasets.columns_of(self.data) is not None
         self._columns_bar.layout.display = "" if is_table else "none"
@@ -244,3 +268,16 @@ class TrainingPanel(TrainingActs):
         elif known := self._past():
             listed = as_html(past.JOBS, past.job_rows(known)) + jobs.curve(known[0])
         return f"<ul>{rows}</ul>{listed}"
+
+
+def _part(typed: str) -> float | None:
+    """Return the part of the data that is held out, ``None`` where none is."""
+    if not typed:
+        return None
+    try:
+        part = float(typed)
+    except ValueError:
+        part = 0.0
+    if not 0 < part < 1:
+        raise OptionError(f"{typed!r} cannot be held out.", "A part between 0 and 1, such as 0.1.")
+    return part

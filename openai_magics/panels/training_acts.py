@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from openai_magics.session import Session
     from openai_magics.training.check import Check
     from openai_magics.training.follow import State
+    from openai_magics.training.job import JobOptions
+    from openai_magics.training.service import Started
 
 __all__ = ["FIELDS", "TrainingActs"]
 
@@ -34,8 +36,10 @@ class TrainingActs(FormPanel):
         self.names: Mapping[str, Any] | None = None
         self.data: Any = None
         self.called = ""
+        self.made_in: tuple[str, ...] = ()
         self.options: dict[str, Any] = {}
         self.columns: dict[str, str] = {}
+        self.conversations: list[str] = []
         self.check: Check | None = None
         self.confirming = False
         self.frame: pd.DataFrame | None = None
@@ -47,9 +51,51 @@ class TrainingActs(FormPanel):
 
     def take(self, data: Any, called: str) -> None:
         """Take data: a path, or what a variable holds."""
-        self.data, self.called = data, called
+        self.tell(self._take(data, called))
+
+    def _take(self, data: Any, called: str, made_in: tuple[str, ...] = ()) -> str:
+        self.data, self.called, self.made_in = data, called, made_in
         self.check, self.confirming = None, False
-        self.tell(f"{called} is taken. Check it before it is sent.")
+        return f"{called} is taken. Check it before it is sent."
+
+    def take_dialogue(self, conversation: str | None = None, sentiment: str | None = None) -> Job:
+        """Take what is said in this notebook, as ``%train start --from-dialogue`` does.
+
+        Parameters
+        ----------
+        conversation : str, optional
+            Only this one.
+        sentiment : {"positive", "negative", "neutral"}, optional
+            Only answers of this sentiment are learned.
+        """
+        from openai_magics.training.selection import Selection
+
+        wanted = Selection(conversation, sentiments=(sentiment,) if sentiment else ())
+        narrowed = [one for one in (conversation, sentiment and f"{sentiment} answers") if one]
+        called = f"this dialogue ({', '.join(narrowed)})" if narrowed else "this dialogue"
+
+        def then(found: tuple[Any, tuple[str, ...]]) -> str:
+            return self._take(found[0], called, found[1])
+
+        return self.run(
+            "Reading the dialogue…", lambda _: self.session.training.from_dialogue(wanted), then
+        )
+
+    def look(self) -> Job:
+        """See which variables and conversations there are now."""
+        browser = self.session.dialogue.browse()
+
+        def work(job: Job) -> list[str]:
+            browser.refresh(job.stopping)
+            return [name for name in browser.choices()[1] if name]
+
+        def then(names: Any, error: BaseException | None) -> None:
+            with self.lock:
+                if error is None:  # else taking the dialogue says it
+                    self.conversations = names
+                self.redraw()
+
+        return self.worker.start(work, then)
 
     def take_variable(self, name: str) -> None:
         """Take what a variable of the notebook holds."""
@@ -71,15 +117,7 @@ class TrainingActs(FormPanel):
 
     def check_data(self) -> Job:
         """Find what is wrong with the data, and what it would cost; nothing is sent."""
-        from openai_magics.training.job import JobOptions
-        from openai_magics.training.tables import Columns
-
-        data = self._taken()
-        options = JobOptions(
-            model=self.options.get("model"),
-            hyperparameters=self.options.get("hyperparameters", {}),
-            columns=Columns(**self._columns()),
-        )
+        data, options = self._taken(), self._job_options()
 
         def then(found: Check) -> str:
             self.check = found
@@ -91,7 +129,7 @@ class TrainingActs(FormPanel):
 
     def set_options(self, options: dict[str, Any], columns: dict[str, str]) -> None:
         """Say how to train, as `Session.train` takes it; what changes the price is checked anew."""
-        telling = ("model", "hyperparameters")
+        telling = ("model", "hyperparameters", "validation", "split")
         if columns != self.columns or any(
             options.get(one) != self.options.get(one) for one in telling
         ):
@@ -114,18 +152,20 @@ class TrainingActs(FormPanel):
 
     def start(self) -> Job:
         """Upload the data and start a job."""
-        data = self._taken()
-        options = {**self.options, **self._columns()}
+        data, options = self._taken(), self._job_options()
         self.confirming = False
 
-        def then(job: str) -> str:
-            self.chosen = job
+        def then(started: Started) -> str:
+            job = started.id
+            self.chosen = self.in_detail = job
             self.list_jobs()
             self.watch(job)
             return f"{job} has started."
 
         return self.run(
-            "Uploading and starting…", lambda _: self.session.train(data, **options), then
+            "Uploading and starting…",
+            lambda _: self.session.training.start(data, options),
+            then,
         )
 
     def list_jobs(self) -> Job:
@@ -140,7 +180,7 @@ class TrainingActs(FormPanel):
 
     def choose(self, job: str) -> Job:
         """Show a job with its events and its curve."""
-        self.chosen = job
+        self.chosen = self.in_detail = job
 
         def then(state: State) -> None:
             self.states[job] = state
@@ -209,10 +249,18 @@ class TrainingActs(FormPanel):
             raise OptionError("There is no data yet.", "Choose a variable or a file.")
         return self.data
 
-    def _columns(self) -> dict[str, Any]:
-        if datasets.columns_of(self.data) is None:
-            return {}
-        return {name: value for name, value in self.columns.items() if value}
+    def _job_options(self) -> JobOptions:
+        from openai_magics.training.job import JobOptions
+        from openai_magics.training.tables import Columns
+
+        given = {**self.options, "made_in": self.made_in}
+        held_out = str(given.get("validation"))
+        if held_out in self.variables():
+            given["validation"] = self.variables()[held_out]
+        columns = {}
+        if datasets.columns_of(self.data) is not None:
+            columns = {name: value for name, value in self.columns.items() if value}
+        return JobOptions(**given, columns=Columns(**columns))
 
     def _job(self) -> str:
         if not self.chosen:

@@ -386,10 +386,10 @@ def test_an_image_goes_with_a_prompt(views: Views, scripted: ScriptedServer) -> 
     assert "images 1" in views.wait("ended", 2)["turn"]["text"]
 
 
-def test_images_are_gone_after_a_restart(
+def test_images_are_small_pictures_after_a_restart(
     views: Views, scripted: ScriptedServer, tmp_path: Path
 ) -> None:
-    """The conversation goes on without them, and says so; a turn cannot be tried again without."""
+    """Their thumbnails are in the record; the conversation goes on without them, and says so."""
     job = views.panel.attach("a", "sea.png", encoded(photograph(), "PNG"), last=True)
     assert job is not None
     assert job.wait(90)
@@ -397,7 +397,9 @@ def test_images_are_gone_after_a_restart(
     later = Views(ChatPanel(again(scripted, tmp_path)))
     later.shown()
     [turn] = later.of("opened")[0]["turns"]
-    assert turn["images"] == [{"caption": turn["images"][0]["caption"], "buffer": None}]
+    assert [image["buffer"] for image in turn["images"]] == [0]
+    [picture] = later.buffers[later.told.index(later.of("opened")[0])]
+    assert picture.startswith(b"\xff\xd8"), "a JPEG, out of the dialogue file"
     later.tell("retry", id=turn["id"])
     assert later.wait("refused")["problem"] == "The images of this turn are no longer at hand."
     later.ask("and now?")

@@ -176,7 +176,7 @@ def test_a_closed_platform_is_explained(panel: TrainingPanel, scripted: Scripted
     panel.check_data()
     settled(panel).ask_to_start()
     panel.start()
-    assert 'role="alert"' in settled(panel)._note.value
+    assert settled(panel)._note.how
     assert "trains on this machine" in panel._note.value
 
 

@@ -321,7 +321,8 @@ ROOMS = {
     "panels.asks": "errors exchange lineage panels.chat_options panels.chat_state panels.pending "
     "panels.turn_view panels.uploads panels.worker",
     "panels.chat": "errors exchange panels.asks panels.base panels.chat_options panels.chat_state "
-    "panels.highlight panels.inbox panels.pending panels.turn_view panels.uploads panels.worker render",
+    "panels.highlight panels.inbox panels.pending panels.thumbs panels.turn_view panels.uploads "
+    "panels.worker render",
     "panels.chat_options": "errors exchange",
     "panels.chat_state": "errors exchange panels.chat_options panels.pending panels.turn_view "
     "panels.uploads render",
@@ -333,7 +334,8 @@ ROOMS = {
     "panels.uploads": "errors",
     "panels.worker": "cells logs",
     "panels.table": "render",
-    "panels.forms": "errors logs panels.base panels.worker render",
+    "panels.forms": "errors logs panels panels.base panels.keeper panels.worker render",
+    "panels.keeper": "panels.base",
     "panels.thumbs": "errors exchange",
     "panels.drop": "",
     "panels.past": "browse chains images.shown panels.table",
@@ -395,10 +397,10 @@ LATER = {
     "panels.images": "images images.attached images.named",
     "panels.past": "training training.follow",
     "panels.jobs": "training training.jobs",
-    "panels.training_acts": "training training.job training.tables",
+    "panels.training_acts": "training training.job training.selection training.tables",
     "panels.thumbs": "images images.prepare images.source",
     "panels.chat": "keys",
-    "panels.chat_state": "images.source",
+    "panels.chat_state": "images images.attached images.source",
     "panels.uploads": "images.prepare images.source",
     "pytest_plugin": "session",
     "prompts": "images.attached values",

@@ -9,13 +9,17 @@ const UNREADY = ["restarting", "autorestarting", "terminating", "dead"];
 
 const pause = (milliseconds, value) => new Promise((done) => setTimeout(done, milliseconds, value));
 
-/** Talks to the panel in the kernel; tells `told(message, buffers)` what it says and `lost()` when it is gone. */
+/**
+ * Talks to the panel in the kernel; tells `told(message, buffers)` what it says, `lost()` when it
+ * is gone, and `back(model)` when another kernel has it.
+ */
 class Link {
-  constructor(model, panel, told, lost) {
+  constructor(model, panel, told, lost, back) {
     this.manager = model.widget_manager;
     this.panel = panel;
     this.told = told;
     this.lost = lost;
+    this.back = back ?? ((found) => (this.connect(found), this.ready()));
     this.alive = false;
     this.modelId = null;
     this.hear = (message, buffers) => {
@@ -135,8 +139,7 @@ class Link {
       if (model && model !== this.first) {
         this.first = model;
         this.gone = false;
-        this.connect(model);
-        this.ready();
+        this.back(model);
       }
       this.lookOut();
     }, 1000);

@@ -31,9 +31,7 @@ function render({ model, el }) {
   const frame = document.createElement("div");
   frame.className = "oai-frame";
   frame.append(table, none);
-  const lost = document.createElement("div");
-  lost.setAttribute("role", "alert");
-  el.append(lost, frame);
+  el.append(frame);
   let asked = false; // whether this view chose the row: only then the focus moves
 
   function drawHead() {
@@ -135,29 +133,6 @@ function render({ model, el }) {
     choose(rows[to]);
   });
 
-  // A kernel that was restarted knows nothing of this panel: it is asked, and silence is said.
-  let timer = 0;
-  function answered(message) {
-    if (message.type !== "here") return;
-    clearTimeout(timer);
-    lost.textContent = "";
-    lost.className = "";
-  }
-  function ask() {
-    clearTimeout(timer);
-    timer = setTimeout(() => {
-      lost.className = "oai-note oai-warn";
-      lost.textContent = "The kernel was restarted. Run the panel's cell again to go on.";
-    }, 2500);
-    try {
-      model.send({ type: "there?" });
-    } catch {
-      // The answer, which does not come, tells.
-    }
-  }
-  model.on("msg:custom", answered);
-  model.on("comm_live_update", ask);
-
   function drawLabel() {
     table.setAttribute("aria-label", model.get("label"));
     frame.style.maxHeight = `${model.get("height")}px`;
@@ -169,9 +144,6 @@ function render({ model, el }) {
   drawHead();
   drawRows();
   return () => {
-    clearTimeout(timer);
-    model.off("msg:custom", answered);
-    model.off("comm_live_update", ask);
     for (const [name, draw] of Object.entries(watched)) model.off(`change:${name}`, draw);
   };
 }
