@@ -16,6 +16,7 @@ from openai_magics.config import Settings
 from openai_magics.describing import Describing
 from openai_magics.dialogue import DialogueFile
 from openai_magics.exchange import AskOptions, Reply, Request
+from openai_magics.in_turn import InTurn
 from openai_magics.judging import Judges
 from openai_magics.keys import Secret
 from openai_magics.panels import HasPanels
@@ -83,6 +84,7 @@ class Session(Asks, Judges, Settled, Describing, HasPanels, TrainingMethods):
         self.dialogue = Dialogue(self._dialogue_file, self.turns)
         self._file: DialogueFile | None = None
         self._mutex = threading.Lock()
+        self._in_turn = InTurn()
 
     def __repr__(self) -> str:
         said = {name: self.settings.said(name) for name in ("model", "base_url", "mode")}
@@ -230,7 +232,9 @@ class Session(Asks, Judges, Settled, Describing, HasPanels, TrainingMethods):
         Asks of one conversation wait for one another, in the order in which they were made;
         those with ``history=False`` run side by side.
         """
-        asking = self.asking(message, *split(arguments))
+        options, parameters = split(arguments)
+        message, options = await self._in_turn.read(message, options)
+        asking = self.asking(message, options, parameters)
         return await self.turns.arun(asking, Listener(on_text, on_notice))
 
     def is_recorded(self, request: Request) -> bool:

@@ -89,12 +89,14 @@ def _public(address: str) -> bool:
 
 TRANSLATED = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
 """IPv6 addresses that stand for the IPv4 address they end in (RFC 6052, RFC 4291)."""
-ALLOW = "Download it yourself and give the file, or allow private addresses."
+GIVE_FILE = (
+    "Whoever wrote the notebook could reach your network so. Download it, and give the file."
+)
 
 
 def _opened(url: str, end: float, *, private: bool) -> Any:
     if not private:
-        refuse_private(url, ALLOW)
+        refuse_private(url, GIVE_FILE)
     parts = urlsplit(url)
     proxied = parts.scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(
         parts.hostname or ""
@@ -118,7 +120,7 @@ def _unreachable(url: str, error: Exception) -> OptionError | Unreachable:
     reason = getattr(error, "reason", error)
     if isinstance(reason, _Private):
         return OptionError(
-            f"{url} is at {reason}, an address of this machine or its network.", ALLOW
+            f"{url} is at {reason}, an address of this machine or its network.", GIVE_FILE
         )
     if isinstance(reason, ssl.SSLCertVerificationError):
         return OptionError(f"The certificate of {url} is not right: {reason.verify_message}.")

@@ -88,6 +88,8 @@ def _paths(spec: Any) -> Iterable[object] | None:
 
 def _expanded(item: Any, number: int, detail: str, fetch: bool) -> list[Any]:
     """Return the images that an item of a list names; what is in memory waits for its turn."""
+    if isinstance(item, Broken):
+        return [item]
     if not isinstance(item, (str, PathLike)):
         return [(number, item)]
     try:

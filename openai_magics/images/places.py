@@ -19,7 +19,7 @@ from openai_magics.images.sniff import SUFFIXES
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["beginning", "checked_url", "clipboard", "data_of", "files", "scheme_of"]
+__all__ = ["beginning", "checked_url", "clipboard", "data_of", "files", "names_file", "scheme_of"]
 
 ENDINGS = frozenset(ending for endings in SUFFIXES.values() for ending in endings)
 """What the name of an image ends in, where a folder or a pattern is given."""
@@ -106,6 +106,11 @@ def files(text: str, base: Path) -> list[tuple[str, Path]]:
     return [(text, full)]
 
 
+def names_file(text: str) -> bool:
+    """Whether what is typed names one file, there or not: no address, pattern or folder."""
+    return not (scheme_of(text) or has_magic(text) or Path(text).expanduser().is_dir())
+
+
 def beginning(typed: str) -> list[str]:
     """Return the images and folders whose path begins as it is *typed*, folders with a slash.
 
@@ -176,13 +181,19 @@ def _missing(text: str, base: Path, error: Exception) -> OptionError:
         return OptionError(f"{short} may not be read: permission denied.")
     try:
         path = base / Path(text).expanduser()
-        near = nearest(path.name, sorted(entry.name for entry in os.scandir(path.parent)))
+        beside = sorted(os.scandir(path.parent), key=lambda entry: entry.name)
+        near = nearest(path.name, [entry.name for entry in beside if _may_be_meant(entry)])
     except (OSError, RuntimeError, ValueError):
         near = ""
     return OptionError(
         f"There is no file {short}{near}.",
         "" if near else "A path is looked for from the working directory.",
     )
+
+
+def _may_be_meant(entry: os.DirEntry[str]) -> bool:
+    """Whether somebody who looks for an image may have meant it: an image, or a folder."""
+    return entry.is_dir() or Path(entry.name).suffix.lower() in ENDINGS
 
 
 def _short(text: str) -> str:

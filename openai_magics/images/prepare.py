@@ -45,7 +45,7 @@ QUALITY = 88
 SAMPLE = 256
 FLAT = 0.45
 """The share of neighbouring samples of the same grey from which on it is a drawing."""
-GIVE_FILE = "The service cannot reach it. Give the file, or have it fetched by this machine."
+GIVE_FILE = "The service cannot reach it. Download it, and give the file."
 
 
 @dataclass(frozen=True, eq=False)

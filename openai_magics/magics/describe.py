@@ -137,20 +137,43 @@ class DescribeMagics(Family):
     def _found(self, typed: Namespace) -> tuple[Iterator[Attached | Broken], int | None]:
         """Return the images that the line names, and how many they are."""
         from openai_magics.images.listed import items
-        from openai_magics.images.named import named, variable
+        from openai_magics.images.named import variable
 
         found: list[Iterator[Attached | Broken]] = []
         total: int | None = 0
+        broken: list[Broken] = []
         for word in typed.source:
             known, value = variable(word, self.names)
             if known and isinstance(value, (list, tuple, Iterator)):
                 each, count = items(value, typed.detail, fetch=typed.fetch, name=word)
             else:
-                own = named([word], self.names, typed.detail, fetch=typed.fetch)
+                own = self._named(word, typed, broken)
                 each, count = items(own, typed.detail, fetch=typed.fetch)
             found.append(each)
             total = None if total is None or count is None else total + count
+        if len(broken) == len(typed.source):
+            raise broken[0].error
         return chain.from_iterable(found), total
+
+    def _named(self, word: str, typed: Namespace, broken: list[Broken]) -> list[Any]:
+        """Return the images that a word names; a file that is missing among several is a row.
+
+        Raises
+        ------
+        OptionError
+            It is the only one, or what it names is no file: a pattern, a folder, a variable.
+        """
+        from openai_magics.images.listed import Broken
+        from openai_magics.images.named import named
+        from openai_magics.images.places import names_file
+
+        try:
+            return list(named([word], self.names, typed.detail, fetch=typed.fetch))
+        except OptionError as error:
+            if len(typed.source) == 1 or word.isidentifier() or not names_file(word):
+                raise
+            broken.append(Broken(word, error))
+            return broken[-1:]
 
     def _describe(
         self, item: Attached | Broken, message: Any, template: str | None, asked: AskLine

@@ -32,7 +32,11 @@ Image.new("RGB", (30, 20), "teal")""",
     "many": "%describe f -o rows",
     "rows": "list(rows.description.isna()), rows.tokens.notna().sum(), _answer is rows",
     "again": "%describe f/*.png --prompt 'Which number is it?'",
+    "missing": "%describe f/1.png f/11.png -o found",
+    "of it": "list(found.source), list(found.error)[1]",
     "broken": "%describe f/broken.png",
+    "pattern": "%describe f/1.png g/*.png",
+    "none": "%describe f/gone.png f/away.png",
     "dry": "%describe f photo.jpg --dry-run",
     "follow": "%%ask -i photo.jpg\nWhat is it?",
     "later": "%ask And in short?",
@@ -72,7 +76,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
     failed = [
         name for name, shown in outputs.items() if shown and shown[-1]["output_type"] == "error"
     ]
-    assert failed == ["broken"], outputs
+    assert failed == ["broken", "pattern", "none"], outputs
     return Recorded(folder, outputs)
 
 
@@ -105,6 +109,12 @@ def test_what_is_shown(recorded: Recorded) -> None:
     assert "5 images, 1 failed" in many[0]["data"]["text/plain"]
     assert "Describing" not in json.dumps(shown)
     assert "cut off" in shown["broken"][0]["evalue"]
+    assert "2 images, 1 failed" in shown["missing"][0]["data"]["text/plain"]
+    told = shown["of it"][0]["data"]["text/plain"]
+    assert "['f/1.png', 'f/11.png']" in told
+    assert "There is no file 'f/11.png' (did you mean '1.png'?)" in told
+    assert "No image matches 'g/*.png'" in shown["pattern"][0]["evalue"]
+    assert "There is no file 'f/gone.png'" in shown["none"][0]["evalue"]
 
 
 def test_what_is_kept(recorded: Recorded) -> None:

@@ -141,6 +141,7 @@ ROOMS = {
     "many": "",
     "token_count": "",
     "gate": "calls exchange replay",
+    "in_turn": "asked",
     "redrawn": "dialogue exchange images.likeness",
     "replay": "client dialogue errors exchange failures redrawn",
     "pages": "calls exchange replay",
@@ -179,7 +180,7 @@ ROOMS = {
     "threads": "config conversation dialogue errors turns",
     "asks": "branches client errors exchange listings schemas.shape threads tools.toolbox turns",
     "judging": "config errors exchange logs prices turns twins",
-    "session": "asked asks client cloud.address config conversation describing dialogue errors exchange "
+    "session": "in_turn asked asks client cloud.address config conversation describing dialogue errors exchange "
     "judging keys listings panels place settled training.methods turns twins views",
     # training
     "training": "",
@@ -366,6 +367,7 @@ LATER = {
     "__main__": "merge repair",
     "ask_cells": "magics.ask_options",
     "client.kept": "client.lanes",
+    "in_turn": "images.attached",
     "client.prepared": "local.observe",
     "described": "images.listed",
     "describing": "images.listed",
@@ -385,7 +387,7 @@ LATER = {
     "magics.ask": "estimate images.named magics.named magics.show render tracebacks",
     "magics.base": "client keys magics.named magics.show prompts render session",
     "magics.complete": "assistants.roster config images.places local magics.assistant_options values",
-    "magics.describe": "describing estimate frames images.listed images.named images.shown magics.show "
+    "magics.describe": "describing estimate frames images.listed images.named images.places images.shown magics.show "
     "render",
     "magics.dialogue": "export",
     "magics.displayed": "render",

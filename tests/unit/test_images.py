@@ -399,3 +399,14 @@ def test_nothing_heavy_is_imported() -> None:
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "[]"
     assert images.__doc__
+
+
+def test_only_what_may_be_an_image_is_suggested(tmp_path: Path) -> None:
+    """A notebook or a text with a name like it was not meant; a folder may have been."""
+    (tmp_path / "nothin.ipynb").write_text("{}")
+    with pytest.raises(OptionError) as failure:
+        sources("nothing.png", base=tmp_path)
+    assert "did you mean" not in str(failure.value)
+    saved(tmp_path, "nothings.png", b"")
+    with pytest.raises(OptionError, match=r"did you mean 'nothings\.png'"):
+        sources("nothing.png", base=tmp_path)

@@ -497,7 +497,7 @@ def test_an_address_that_only_this_machine_reaches_is_refused(url: str) -> None:
     """The service could not fetch it; what to do is said."""
     with pytest.raises(OptionError, match="address of this machine or its network") as failure:
         prepared(url)
-    assert "Give the file" in failure.value.remedy
+    assert failure.value.remedy.endswith("Download it, and give the file.")
 
 
 def test_what_is_said_is_what_the_notebook_holds_and_the_detail() -> None:
