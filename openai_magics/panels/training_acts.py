@@ -59,7 +59,9 @@ class TrainingActs(FormPanel):
         return f"{called} is taken. Check it before it is sent."
 
     def take_dialogue(self, conversation: str | None = None, sentiment: str | None = None) -> Job:
-        """Take what is said in this notebook, as ``%train start --from-dialogue`` does.
+        """Take what the dialogue file holds, as ``%train start --from-dialogue --all`` does.
+
+        What panels and earlier runs have said is in it too.
 
         Parameters
         ----------
@@ -78,7 +80,9 @@ class TrainingActs(FormPanel):
             return self._take(found[0], called, found[1])
 
         return self.run(
-            "Reading the dialogue…", lambda _: self.session.training.from_dialogue(wanted), then
+            "Reading the dialogue…",
+            lambda _: self.session.training.from_dialogue(wanted, all_runs=True),
+            then,
         )
 
     def look(self) -> Job:

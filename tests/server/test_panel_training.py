@@ -223,3 +223,17 @@ def test_without_a_front_end(panel: TrainingPanel) -> None:
     assert "examples: 12" in data["text/plain"]
     assert "ftjob" in data["text/html"]
     assert [p for p in read(data["text/html"]).problems if "right" not in p] == []
+
+
+def test_what_earlier_runs_said_is_taken(scripted: ScriptedServer, tmp_path: Path) -> None:
+    """The dialogue that a panel takes is the file's: of another run, too."""
+    path = tmp_path / "d.dialogue.json"
+    Session("gpt-4.1-mini", base_url=scripted.base_url, dialogue_log_path=path).ask("Is it in?")
+    made = TrainingPanel(
+        Session("gpt-4.1-mini", base_url=scripted.base_url, dialogue_log_path=path)
+    )
+    _ = made.widget
+    settled(made).take_dialogue()
+    settled(made).check_data()
+    assert settled(made).check is not None
+    assert made.check.training.examples == 1
