@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from openai_magics import branches
 from openai_magics.client import Live
 from openai_magics.errors import OptionError
 from openai_magics.exchange import AskOptions, Request
 from openai_magics.listings import Listings
-from openai_magics.schemas.shape import shaped
 from openai_magics.threads import Threads
-from openai_magics.tools.toolbox import beside, told_apart, toolbox_of
 from openai_magics.turns import Asking
+
+if TYPE_CHECKING:
+    from openai_magics.schemas.shape import Shape
+    from openai_magics.tools.toolbox import Toolbox
 
 __all__ = ["Asks"]
 
@@ -41,19 +43,21 @@ class Asks(Threads, Listings):
         OptionError, SettingError
             The message is empty, or something is not possible.
         """
-        functions, parameters = told_apart(options.tools, parameters or {})
+        functions, parameters = _functions(options.tools, parameters or {})
         self._check(message, parameters)
         content, attachments = _content(message, options.images)
         check, said, whose = self.settings.check, self.settings.said, self.assistant
         parameters = {**whose.parameters, **parameters} if whose else parameters
         most = check("max_history", options.max_history, "max_history")
-        shape = shaped(_first(options.schema, whose and whose.schema), parameters)
+        shape = _shape(_first(options.schema, whose and whose.schema), parameters)
         seconds = check("tool_timeout", options.tool_timeout, "tool_timeout")
         most_rounds = check("max_rounds", options.max_rounds, "max_rounds")
         tools = None
         if functions:  # else their settings are not looked for
             seconds = self.settings.get("tool_timeout", seconds)
             most_rounds = self.settings.get("max_rounds", most_rounds)
+            from openai_magics.tools.toolbox import toolbox_of
+
             tools = toolbox_of(functions, seconds, parameters)
         api = _first(check("api", options.api, "api"), whose and whose.api, said("api"))
         request = Request(
@@ -65,7 +69,7 @@ class Asks(Threads, Listings):
                 options.system_instruction, whose and whose.system, said("system_instruction")
             ),
             schema=shape.said if shape is not None else None,
-            tools=beside(tools, whose.tools_for(api) if whose else ()),
+            tools=_told(tools, whose.tools_for(api) if whose else ()),
             api=api,
             messages=({"role": "user", "content": content},),
             attachments=attachments,
@@ -137,6 +141,33 @@ def _content(message: str | Sequence[Any], images: Any) -> tuple[Any, tuple[Any,
 def _keyword_like(name: str) -> str | None:
     """Return the keyword that the name of a parameter was meant to be, if it nearly is one."""
     return next(iter(difflib.get_close_matches(name, KEYWORDS, n=1, cutoff=0.85)), None)
+
+
+# Tools and schemas are imported where they are used, so that a replay need not.
+
+
+def _functions(given: Any, parameters: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    if given == () and "tools" not in parameters:
+        return [], dict(parameters)
+    from openai_magics.tools.toolbox import told_apart
+
+    return told_apart(given, parameters)
+
+
+def _told(tools: Toolbox | None, others: Sequence[Mapping[str, Any]]) -> Any:
+    if tools is None and not others:
+        return None
+    from openai_magics.tools.toolbox import beside
+
+    return beside(tools, others)
+
+
+def _shape(given: Any, parameters: dict[str, Any]) -> Shape | None:
+    if given is None:
+        return None
+    from openai_magics.schemas.shape import shaped
+
+    return shaped(given, parameters)
 
 
 def _first(*values: Any) -> Any:

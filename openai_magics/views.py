@@ -7,20 +7,19 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from openai_magics import export as exporting
-from openai_magics import frames, overview
+from openai_magics import frames
 from openai_magics.chains import Records
 from openai_magics.dialogue import DialogueFile
 from openai_magics.errors import OptionError
 from openai_magics.exchange import Exchange
-from openai_magics.export import Exported, Wanted
 from openai_magics.lineage import Lineage
-from openai_magics.transcript import Transcript
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from openai_magics.browse import Browser
+    from openai_magics.export import Exported, Wanted
+    from openai_magics.transcript import Transcript
     from openai_magics.turns import Turns
     from openai_magics.verify import Report
 
@@ -65,9 +64,13 @@ class Dialogue:
         return f"<Dialogue {str(self.path)!r}, {len(self)} records>"
 
     def __str__(self) -> str:
+        from openai_magics import overview
+
         return overview.text(self._file(), self._ids())
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:  # noqa: ARG002
+        from openai_magics import overview
+
         return overview.bundle(self._file(), self._ids())
 
     def _ids(self) -> list[str]:
@@ -75,7 +78,11 @@ class Dialogue:
 
     def exchanges(self, *, whole: bool = False) -> list[Exchange]:
         """Return what this run has said, in the order of its cells; with *whole* all of the file."""
-        return list(self) if whole or not (ids := self._ids()) else overview.picked(self, ids)
+        if whole or not (ids := self._ids()):
+            return list(self)
+        from openai_magics import overview
+
+        return overview.picked(self, ids)
 
     def to_frame(self, *, whole: bool = False) -> pd.DataFrame:
         """Return one row an exchange (see `openai_magics.frames.dialogue_frame`)."""
@@ -87,8 +94,9 @@ class Dialogue:
         A text that a spreadsheet would take for a formula (it begins with ``= + - @``, a tab
         or a line break) gets an apostrophe before it.
         """
-        target = Path(path)
-        target.write_bytes(exporting.csv_bytes(self.to_frame(whole=True)))
+        from openai_magics.export import csv_bytes
+
+        (target := Path(path)).write_bytes(csv_bytes(self.to_frame(whole=True)))
         return target
 
     def conversations(self, *, whole: bool = False) -> pd.DataFrame:
@@ -113,7 +121,9 @@ class Dialogue:
         OptionError
             There is no such conversation.
         """
-        return exporting.transcript(Records(self.exchanges(whole=whole)), Wanted(conversation))
+        from openai_magics.export import Wanted, transcript
+
+        return transcript(Records(self.exchanges(whole=whole)), Wanted(conversation))
 
     def cells(self, record: str) -> list[str]:
         """Return the cells that ask what led to a record, the last of them what it asks.
@@ -180,6 +190,8 @@ class Dialogue:
         OptionError
             No such format or conversation, nothing to export, or it cannot be written.
         """
+        from openai_magics.export import Wanted
+
         wanted = Wanted(conversation, current=current, overwrite=overwrite)
         done = self.exported(path, format, wanted)
         for note in done.notes:
@@ -187,10 +199,12 @@ class Dialogue:
         return done.path
 
     def exported(
-        self, path: Path | str, form: str | None = None, wanted: Wanted = Wanted()
+        self, path: Path | str, form: str | None = None, wanted: Wanted | None = None
     ) -> Exported:
         """Write as `export` does; return what is to be said of it in place of logging it."""
-        return exporting.export(self._file(), path, form, wanted)
+        from openai_magics import export as exporting
+
+        return exporting.export(self._file(), path, form, wanted or exporting.Wanted())
 
     def browse(self) -> Browser:
         """Return all that the file holds, to look through, however long it is."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from openai_magics.rounds.steps import Step
     from openai_magics.turns import Asking
 
-__all__ = ["after_steps", "aplay", "play"]
+__all__ = ["Calls", "after_steps", "aplay", "play"]
 
 Calls = Sequence[Mapping[str, Any]]
 

@@ -14,11 +14,10 @@ from openai_magics.config import Settings
 from openai_magics.conversation import Conversation, Lane, Place, Turn
 from openai_magics.dialogue import DialogueFile
 from openai_magics.errors import Interrupted
-from openai_magics.exchange import Reply, Request
+from openai_magics.exchange import Message, Reply, Request
 from openai_magics.interrupts import Held, heard
-from openai_magics.rounds.play import after_steps, aplay, play
+from openai_magics.rounds.play import Calls, after_steps, aplay, play
 from openai_magics.rounds.script import Outcome, script
-from openai_magics.tools.toolbox import arunner, runner
 from openai_magics.turns.asking import Asking, here
 from openai_magics.turns.taking import Course, Taking
 
@@ -89,9 +88,12 @@ class Turns:
                 return taken.answered
 
             steps = script(asking, course.place, self._taking.after(course))
-            run = runner(
-                asking.tools, may=asking.run_tools or course.mode != "replay", listener=listener
-            )
+
+            def run(calls: Calls) -> tuple[Message, ...]:
+                from openai_magics.tools.toolbox import runner
+
+                return runner(asking.tools, may=_may(asking, course), listener=listener)(calls)
+
             return self._joined(asking, course, play(steps, exchange, run))
 
     async def arun(self, asking: Asking, listener: Listener = Listener()) -> Reply:
@@ -111,9 +113,13 @@ class Turns:
                 return taken.answered
 
             steps = script(asking, course.place, self._taking.after(course))
-            run = arunner(
-                asking.tools, may=asking.run_tools or course.mode != "replay", listener=listener
-            )
+
+            async def run(calls: Calls) -> tuple[Message, ...]:
+                from openai_magics.tools.toolbox import arunner
+
+                may = _may(asking, course)
+                return await arunner(asking.tools, may=may, listener=listener)(calls)
+
             return self._joined(asking, course, await aplay(steps, exchange, run))
 
     def complete(self, asking: Asking) -> Request:
@@ -191,6 +197,11 @@ class Turns:
     def _lane(self, name: str) -> Lane:
         with self._mutex:
             return self._lanes.setdefault(name, Lane(name))
+
+
+def _may(asking: Asking, course: Course) -> bool:
+    """Whether tools may be run whose results are not recorded."""
+    return asking.run_tools or course.mode != "replay"
 
 
 def _apart(asking: Asking) -> Asking:

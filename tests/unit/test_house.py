@@ -165,7 +165,7 @@ ROOMS = {
     "turns.taking": "client config conversation dialogue errors exchange lineage replay "
     "turns.asking turns.recorder turns.shown",
     "turns.run": "branches cells client config conversation dialogue errors exchange interrupts "
-    "rounds.play rounds.script tools.toolbox turns.asking turns.taking",
+    "rounds.play rounds.script turns.asking turns.taking",
     "sentiment": "sentiment.english sentiment.language sentiment.prose sentiment.russian",
     "sentiment.english": "",
     "sentiment.language": "",
@@ -178,7 +178,7 @@ ROOMS = {
     "settled": "client config errors keys",
     "listings": "exchange frames turns twins",
     "threads": "config conversation dialogue errors turns",
-    "asks": "branches client errors exchange listings schemas.shape threads tools.toolbox turns",
+    "asks": "branches client errors exchange listings threads turns",
     "judging": "config errors exchange logs prices turns twins",
     "session": "in_turn asked asks client cloud.address config conversation describing dialogue errors exchange "
     "judging keys listings panels place settled training.methods turns twins views",
@@ -289,7 +289,7 @@ ROOMS = {
     "sent": "exchange wire.chat",
     "browse": "chains dialogue errors exchange frames sent",
     "overview": "chains dialogue exchange export transcript",
-    "views": "overview chains dialogue errors exchange export frames lineage transcript",
+    "views": "chains dialogue errors exchange frames lineage",
     "status": "errors notebook render",
     "rerun": "errors",
     "verify": "dialogue errors exchange render rerun rounds.steps",
@@ -407,7 +407,7 @@ LATER = {
     "pytest_plugin": "session",
     "prompts": "images.attached values",
     "listings": "assistants.desk",
-    "asks": "images.attached",
+    "asks": "images.attached schemas.shape tools.toolbox",
     "judging": "sentiment",
     "threads": "renaming",
     "tools.toolbox": "values",
@@ -419,7 +419,8 @@ LATER = {
     "verify_command": "repair verify",
     "place": "cloud.file",
     "status": "cloud.told",
-    "views": "cloud.file cloud.told ask_cells browse resetting summaries verify",
+    "turns.run": "tools.toolbox",
+    "views": "cloud.file cloud.told ask_cells browse export overview resetting summaries verify",
     "warm": "local magics.show sentiment",
 }
 """A room → the rooms that it may import besides, inside its functions, at first use."""
