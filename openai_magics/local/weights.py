@@ -155,7 +155,9 @@ def _other(wanted: str, variable: str = VARIABLE, what: str = "model") -> Path:
             f"{variable} takes the path of a GGUF file, or owner/repo/file.gguf on Hugging Face; "
             f"{without}.",
         )
-    return _checked_gguf(_from_hub(on_hub["repo"], on_hub["file"]), wanted, variable, what)
+    return _checked_gguf(
+        _from_hub(on_hub["repo"], on_hub["file"], variable), wanted, variable, what
+    )
 
 
 def _checked_gguf(path: Path, wanted: str, variable: str, what: str) -> Path:
@@ -175,7 +177,7 @@ def _checked_gguf(path: Path, wanted: str, variable: str, what: str) -> Path:
     return path
 
 
-def _from_hub(repo: str, file: str) -> Path:
+def _from_hub(repo: str, file: str, variable: str) -> Path:
     try:
         hub: Any = importlib.import_module("huggingface_hub")
     except ImportError as error:
@@ -191,7 +193,7 @@ def _from_hub(repo: str, file: str) -> Path:
         what = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise EngineError(
             f"{file} of {repo} could not be fetched from Hugging Face: {what}",
-            f"Check the name and the network, or give the path of a GGUF file: {VARIABLE}=….",
+            f"Check the name and the network, or give the path of a GGUF file: {variable}=….",
         ) from None
 
 
