@@ -15,7 +15,7 @@ from openai_magics.transcript import Transcript, line
 __all__ = ["MOST", "bundle", "picked", "text"]
 
 MOST = 20
-"""Records of a run that are shown: the last."""
+"""Asks of a run that are shown: the last."""
 
 
 def picked(items: Iterable[Exchange], ids: Sequence[str]) -> list[Exchange]:
@@ -41,23 +41,23 @@ def bundle(file: DialogueFile, ids: Sequence[str]) -> dict[str, str]:
 
 
 def _read(file: DialogueFile, ids: Sequence[str]) -> tuple[str, Transcript | None]:
-    said, records = picked(file, ids[-MOST:]), len(ids)
+    said = picked(file, ids)
     # The name without its folder, which is another one on another machine.
     name = line(file.path.name)
     if not said:
         return f"{name}: {_many(len(file), 'record')}, none of them of this run", None
-    heading = f"{name}: {_many(records, 'record')} of this run"
-    if records > MOST:
-        return f"{heading}, the last {MOST} below; all: %dialogue show", last(said)
+    heading = f"{name}: {_many(len(said), 'record')} of this run"
+    records = Records(said)
+    if len(records.asks) > MOST:
+        return f"{heading}, the last {MOST} asks below; all: %dialogue show", last(records.asks)
     conversations = {item.conversation for item in said} - {None}
     within = f" in {_many(len(conversations), 'conversation')}" if conversations else ""
-    return f"{heading}{within}", transcript(Records(said), Wanted())
+    return f"{heading}{within}", transcript(records, Wanted())
 
 
-def last(said: Sequence[Exchange]) -> Transcript:
-    """Return some asks as they follow one another, each under the conversation it is of."""
-    asks = Records(said).asks
-    turns = groupby(asks, key=lambda item: item.conversation)
+def last(asks: Sequence[Exchange]) -> Transcript:
+    """Return the last of some asks as they follow one another, under their conversations."""
+    turns = groupby(asks[-MOST:], key=lambda item: item.conversation)
     return Transcript(tuple(Chain(name, tuple(map(Turn, own))) for name, own in turns))
 
 

@@ -43,10 +43,13 @@ def unknown(held: Sequence[Store], name: str) -> OptionError:
     """Return the error for a name that nothing here has; the nearest is said."""
     known = [item.name for store in held for item in store.all()]
     kept: Path = held[0].path
+    make = f"To make one: %%assistant save {name}"
+    if name.startswith(("asst_", "pmpt_")):
+        make = f"To take it over: %assistant import {name}"
     have = f"Assistants: {', '.join(dict.fromkeys(known))}." if known else f"{kept.name} has none."
     return OptionError(
         f"There is no assistant {name!r}{nearest(name, known)}.",
-        f"{have} To make one: %%assistant save {name}",
+        f"{have} {make}",
     )
 
 

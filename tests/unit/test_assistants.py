@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from openai_magics.assistants import imported
+from openai_magics.assistants import imported, roster
 from openai_magics.assistants.assistant import LARGEST, Assistant
 from openai_magics.assistants.store import FILE, Store, of_that_name
 from openai_magics.errors import AssistantsDamaged, AssistantsError, OptionError
@@ -390,3 +390,16 @@ def test_a_prompt_is_named_not_read() -> None:
     assert made.parameters == {"prompt": {"id": "pmpt_1", "version": "2"}}
     assert made.api == "responses"
     assert "pmpt_1" in read.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("pmpt_1", "To take it over: %assistant import pmpt_1"),
+        ("asst_1", "To take it over: %assistant import asst_1"),
+        ("tutor", "To make one: %%assistant save tutor"),
+    ],
+)
+def test_one_that_is_not_here(tmp_path: Path, name: str, said: str) -> None:
+    """The error says how to have it: an id of the service is imported, a name is saved."""
+    assert said in str(roster.unknown([Store(tmp_path / "assistants.json")], name))

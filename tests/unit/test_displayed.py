@@ -94,7 +94,7 @@ def test_a_long_run_shows_its_end() -> None:
     turns = cast("Any", SimpleNamespace(said=lambda: ids, lineage=None))
     shown = str(Dialogue(lambda: talk.file, turns))
     assert shown.splitlines()[0] == (
-        f"talk.dialogue.json: {len(ids)} records of this run, the last {overview.MOST} below; "
+        f"talk.dialogue.json: {len(ids)} records of this run, the last {overview.MOST} asks below; "
         "all: %dialogue show"
     )
     assert [f"Question {n}\n" in shown for n in range(len(ids))] == [False] * 5 + [True] * 20
