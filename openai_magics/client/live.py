@@ -118,7 +118,8 @@ class Live:
         Raises
         ------
         asyncio.CancelledError
-            The task was cancelled; its ``reply`` attribute holds what came.
+            The task was cancelled; its ``reply`` attribute holds what came. (Who awaits a task
+            on Python 3.10 gets another one, whose ``__context__`` it is.)
         """
         if request.attachments:
             observed = await asyncio.to_thread(self._observed, request, listener)
