@@ -89,9 +89,7 @@ def _public(address: str) -> bool:
 
 TRANSLATED = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
 """IPv6 addresses that stand for the IPv4 address they end in (RFC 6052, RFC 4291)."""
-GIVE_FILE = (
-    "Whoever wrote the notebook could reach your network so. Download it, and give the file."
-)
+GIVE_FILE = "A notebook is not to reach into your network. Download it, and give the file."
 
 
 def _opened(url: str, end: float, *, private: bool) -> Any:

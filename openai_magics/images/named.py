@@ -56,7 +56,7 @@ def _placed(word: str, names: Mapping[str, Any], detail: str, *, fetch: bool) ->
     try:
         return attached(word, detail, fetch=fetch)
     except OptionError as error:
-        if not word.isidentifier():
+        if not word.isidentifier() or word == "clipboard" or _is_there(word):
             raise
         near = nearest(word, [name for name in names if not name.startswith("_")])
         raise OptionError(

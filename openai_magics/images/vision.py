@@ -20,6 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil, floor, sqrt
 
 from openai_magics.errors import OptionError, nearest
@@ -116,6 +117,7 @@ OTHERS = Family(TILES, original=WHOLE)
 NAMED = r"(?:ft:)?(?:[\w.-]+/)*(?:{})(?:-chat-latest|-latest|-\d{{4}}-\d\d-\d\d)?(?::.*)?"
 
 
+@lru_cache(maxsize=64)
 def _family(model: str | None) -> Family:
     for pattern, family in FAMILIES.items():
         if re.fullmatch(NAMED.format(pattern), model or ""):

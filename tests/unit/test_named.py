@@ -67,3 +67,19 @@ def test_what_names_nothing(typed: str, said: str) -> None:
     with pytest.raises(OptionError) as caught:
         named([typed], NAMES)
     assert said in str(caught.value)
+
+
+def test_what_is_there_and_no_image_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A word that could be a variable's: of a folder and the clipboard, what is wrong with them."""
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(OptionError, match="The folder 'empty' has no image"):
+        named(["empty"], {})
+
+    def none() -> None:
+        raise NotImplementedError("wl-paste or xclip is required")
+
+    monkeypatch.setattr("PIL.ImageGrab.grabclipboard", none)
+    with pytest.raises(OptionError, match="There is no clipboard here"):
+        named(["clipboard"], {})
