@@ -24,7 +24,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -136,12 +136,23 @@ class Job:
             yield value
             store.write(self.folder / "job.json", value)
 
-    def finish(self, status: str, *states: str, **fields: Any) -> dict[str, Any]:
-        """End the job from one of *states*; return what is shown then."""
+    def finish(
+        self,
+        status: str,
+        *states: str,
+        says: Sequence[str] = (),
+        level: str = "info",
+        **fields: Any,
+    ) -> dict[str, Any]:
+        """End the job from one of *states*, with events; return what is shown then."""
         with self.changing(*states) as value:
             shown: dict[str, Any] = value["shown"]
             shown |= {"status": status, "finished_at": int(time.time()), "estimated_finish": None}
             shown |= fields
+            # Who sees that it has ended asks for its events once more, and never again.
+            with suppress(OSError):
+                for text in says:
+                    self.event(text, level)
         shutil.rmtree(self.folder / "resume", ignore_errors=True)
         return shown
 
@@ -152,9 +163,8 @@ class Job:
         # What it would go on from is of no use any more, and may be what filled the disk.
         shutil.rmtree(self.folder / "resume", ignore_errors=True)
         error = {"code": code, "message": message, "param": param}
-        self.finish("failed", *states, error=error)
-        with suppress(OSError):
-            self.event(f"The job failed: {message}", "error")
+        says = [f"The job failed: {message}"]
+        self.finish("failed", *states, says=says, level="error", error=error)
 
     def event(self, message: str, level: str = "info", data: dict[str, Any] | None = None) -> None:
         """Add an event; one with *data* is of type ``metrics``."""

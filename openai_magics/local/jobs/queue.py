@@ -220,12 +220,11 @@ class Queue:
         job.finish(
             "succeeded",
             "running",
+            says=[f"New fine-tuned model created: {model}", "The job has successfully completed"],
             fine_tuned_model=model,
             result_files=[result["id"]],
             trained_tokens=outcome["trained_tokens"],
         )
-        job.event(f"New fine-tuned model created: {model}")
-        job.event("The job has successfully completed")
 
     def _fail(self, job: Job, error: OSError) -> None:
         """Say in the job what the disk said; where even that does not go, at the next look."""

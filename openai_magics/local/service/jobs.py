@@ -110,8 +110,7 @@ class Routes:
 
 
 def _cancel(job: jobs.Job) -> None:
-    job.finish("cancelled", *jobs.CANCELLABLE)
-    job.event("Fine-tuning job cancelled")
+    job.finish("cancelled", *jobs.CANCELLABLE, says=["Fine-tuning job cancelled"])
 
 
 def _pause(job: jobs.Job) -> None:
