@@ -155,7 +155,6 @@ class FormPanel(Panel):
 
         def ended(result: Any, error: BaseException | None) -> None:
             with self.lock:
-                self.jobs = [other for other in self.jobs if other is not job]
                 how = ""
                 if error is None:
                     try:
@@ -164,6 +163,8 @@ class FormPanel(Panel):
                         said, how = problem_of(problem), "wrong"
                 else:
                     said, how = problem_of(error), "wrong"
+                # Only now: what `then` begins belongs to it for who waits until nothing goes on.
+                self.jobs = [other for other in self.jobs if other is not job]
                 refused = isinstance(error, (KeyMissing, KeyRefused))
                 if refused:
                     self._refused = partial(self.run, what, work, then)

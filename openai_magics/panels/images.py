@@ -104,7 +104,7 @@ class ImagesPanel(FormPanel):
             failed = sum(picture.state == "failed" for picture in wanted)
             if failed:
                 return f"{failed} of {len(wanted)} images could not be described."
-            return f"{len(wanted)} images are described."
+            return "All is described."
 
         return self.run(f"Describing {len(wanted)} images…", work, then)
 

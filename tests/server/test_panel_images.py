@@ -29,8 +29,8 @@ PICTURE = re.compile(
 
 def settled(panel: ImagesPanel) -> ImagesPanel:
     """Wait until nothing goes on."""
-    while panel.jobs:
-        assert panel.jobs[0].wait(PATIENCE)
+    while jobs := panel.jobs:
+        assert jobs[0].wait(PATIENCE)
     return panel
 
 

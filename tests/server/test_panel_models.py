@@ -20,8 +20,8 @@ PATIENCE = 30
 
 def settled(panel: ModelsPanel) -> ModelsPanel:
     """Wait until nothing goes on."""
-    while panel.jobs:
-        assert panel.jobs[0].wait(PATIENCE)
+    while jobs := panel.jobs:
+        assert jobs[0].wait(PATIENCE)
     return panel
 
 

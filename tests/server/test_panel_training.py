@@ -26,8 +26,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def settled(panel: TrainingPanel) -> TrainingPanel:
     """Wait until nothing goes on."""
-    while panel.jobs:
-        assert panel.jobs[0].wait(PATIENCE)
+    while jobs := panel.jobs:
+        assert jobs[0].wait(PATIENCE)
     return panel
 
 
@@ -150,6 +150,46 @@ def test_a_dropped_file_is_kept_beside_the_notebook(panel: TrainingPanel) -> Non
     panel.safely(lambda: panel.take_file("../evil.exe", b"MZ"))
     assert "no training data" in panel._note.value
     assert not Path("../evil.exe").exists()
+
+
+def test_the_dialogue_itself_is_taken(panel: TrainingPanel, scripted: ScriptedServer) -> None:
+    """All of it or one conversation; the job is the one that the magic would start."""
+    for number in range(12):
+        panel.session.ask(f"What comes after {number}?", conversation=f"c{number % 2}", new=True)
+    assert panel.look().wait(PATIENCE)
+    offered = [value for _, value in panel._conversation.options]
+    assert {"c0", "c1"} <= set(offered)
+    panel._conversation.value = "c1"
+    panel._take_said()
+    assert settled(panel).called == "this dialogue (c1)"
+    panel._conversation.value = "any"
+    panel._take_said()
+    settled(panel).check_data()
+    assert settled(panel).called == "this dialogue"
+    assert panel.check is not None
+    assert dict(panel.check.summary)["data"].startswith("dialogue ")
+    panel.safely(lambda: panel.take_dialogue("no such"))
+    assert "no such" in settled(panel)._note.value
+    assert panel.called == "this dialogue", "what was taken before is still there"
+
+
+def test_data_is_held_out(panel: TrainingPanel, scripted: ScriptedServer) -> None:
+    """By a variable, or a part of the data; both is said, and what is no part."""
+    panel.names = {**(panel.names or {}), "held": [example(n) for n in range(100, 103)]}
+    panel.take_variable("good")
+    panel._validation.value = "held"
+    panel.check_data()
+    settled(panel).start()
+    sent = next(iter(settled(panel).session.list_jobs(fresh=True)["id"]))
+    assert scripted.training.jobs[sent].shown["validation_file"]
+    panel._split.value = "0.2"
+    panel.safely(panel.check_data)
+    assert "a split as well" in panel._note.value
+    panel._validation.value = ""
+    panel.check_data()
+    assert settled(panel).check is not None
+    panel._split.value = "most"
+    assert "cannot be held out" in panel._note.value
 
 
 def test_following_can_be_stopped(panel: TrainingPanel, scripted: ScriptedServer) -> None:

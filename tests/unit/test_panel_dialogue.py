@@ -19,8 +19,8 @@ PATIENCE = 30
 
 def settled(panel: DialoguePanel) -> DialoguePanel:
     """Wait until nothing goes on."""
-    while panel.jobs:
-        assert panel.jobs[0].wait(PATIENCE)
+    while jobs := panel.jobs:
+        assert jobs[0].wait(PATIENCE)
     return panel
 
 

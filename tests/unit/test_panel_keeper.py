@@ -30,8 +30,8 @@ def made(name: str, session: Session) -> FormPanel:
 
 
 def settled(found: FormPanel) -> None:
-    while found.jobs:
-        assert found.jobs[0].wait(60)
+    while jobs := found.jobs:
+        assert jobs[0].wait(60)
 
 
 def heard(found: FormPanel, monkeypatch: pytest.MonkeyPatch, **content: Any) -> list[Any]:
