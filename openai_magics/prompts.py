@@ -147,14 +147,15 @@ def filled(template: str, names: Mapping[str, Any]) -> str | list[Any]:
     Raises
     ------
     OptionError
-        As `fill`; or what a placeholder names as an image cannot be one.
+        As `fill`; or what a placeholder names as an image cannot be one, or has no text but its
+        address.
     """
     from openai_magics import values
 
     pieces: list[Any] = []
     for expression, value in fill(template, names):
         if not expression or not values.is_image(value):
-            pieces.append(values.text_of(value))
+            pieces.append(values.text_of(value, expression))
             continue
         from openai_magics.images.attached import attached
 

@@ -1,14 +1,18 @@
 """What a value of the notebook becomes in a prompt.
 
 A table is bounded (rows, columns, tokens) and says what was cut; an exception is its trimmed
-traceback; a list or a dict that JSON can say is JSON. Tokens are estimated by a rule
-(`openai_magics.token_count`), not counted: a prompt must be the same whatever is installed.
+traceback; a function its source; a list or a dict that JSON can say is JSON. Tokens are estimated
+by a rule (`openai_magics.token_count`), not counted: a prompt must be the same whatever is
+installed, and in each run. So the items of a set are in order, and an address is refused.
 """
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 from collections.abc import Iterable
+from textwrap import dedent
 from typing import Any
 
 from openai_magics import tracebacks
@@ -25,6 +29,16 @@ MOST_CHARACTERS = 16_000
 MOST_IN_CELL = 200
 SHORT_CELL = 20
 """Characters of a cell of a table whose first and last rows alone have too many tokens."""
+ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]{4,}>")
+"""As Python tells an object that has no text of its own: another one in each run."""
+SORTED: dict[type, str] = {
+    dict: "{{{}}}",
+    frozenset: "frozenset({{{}}})",
+    list: "[{}]",
+    set: "{{{}}}",
+    tuple: "({})",
+}
+"""The containers that are said item by item, and what stands around the items."""
 TEXT = {"object": "text", "str": "text", "string": "text", "string[python]": "text"}
 """The dtype of text has another name in each version of pandas; the prompt must not."""
 
@@ -49,7 +63,8 @@ def text_of(value: object, expression: str = "") -> str:
     Raises
     ------
     OptionError
-        It is a picture or a figure, which has no text.
+        It is a picture or a figure, which has no text; or, where it is named, an object whose
+        text is its address.
     """
     if isinstance(value, str):
         return value
@@ -73,8 +88,49 @@ def text_of(value: object, expression: str = "") -> str:
                 else _bounded(json.dumps(value, ensure_ascii=False, indent=1))
             )
         except (TypeError, ValueError):
-            return _bounded(repr(value))
-    return _bounded(str(value))
+            pass
+    said = _source(value) or _said(value)
+    if expression and ADDRESS.search(said):
+        raise OptionError(
+            f"In the prompt {{{{ {expression} }}}} has no text of its own "
+            f"({type(value).__name__}): an address in memory would be sent, another one in each "
+            "run.",
+            "Name what is to be known of it, as {{ it.name }}. To send it all the same: "
+            "{{ str(it) }}.",
+        )
+    return _bounded(said)
+
+
+def _source(value: object) -> str:
+    """Return the source of a function, where there is one."""
+    if not inspect.isfunction(value):
+        return ""
+    try:
+        return dedent(inspect.getsource(value)).rstrip("\n")
+    except (OSError, TypeError):
+        return ""
+
+
+def _said(value: object) -> str:
+    """Return ``str(value)``; in it the items of sets, whose order is another in each run, sorted."""
+    try:
+        return _ordered(value) if type(value) in SORTED else str(value)
+    except RecursionError:
+        return str(value)
+
+
+def _ordered(value: Any) -> str:
+    kind = type(value)
+    if kind not in SORTED or not value:
+        return repr(value)
+    if kind is dict:
+        items = [f"{_ordered(key)}: {_ordered(item)}" for key, item in value.items()]
+    else:
+        items = [_ordered(item) for item in value]
+    if kind in (set, frozenset):
+        items.sort()
+    comma = "," if kind is tuple and len(items) == 1 else ""
+    return SORTED[kind].format(", ".join(items) + comma)
 
 
 def _bounded(text: str) -> str:

@@ -188,3 +188,40 @@ def test_what_cannot_be_an_image_is_named_with_its_placeholder() -> None:
     """The error of the image says which placeholder it was."""
     with pytest.raises(OptionError, match=r"\{\{ picture \}\}: The picture is empty"):
         prompts.filled("{{ picture }}", {"picture": Image.new("L", (0, 2))})
+
+
+def test_sets_are_in_order() -> None:
+    """A set says its items in one order, whatever the kernel's hashes; also inside a list."""
+    words = {"sea", "tide", "rock", "boat"}
+    assert filled("{{ words }}", words=words) == "{'boat', 'rock', 'sea', 'tide'}"
+    nested = {"all": [words, frozenset({2, 1})], "none": set(), "one": (words,)}
+    assert filled("{{ nested }}", nested=nested) == (
+        "{'all': [{'boat', 'rock', 'sea', 'tide'}, frozenset({1, 2})], 'none': set(), "
+        "'one': ({'boat', 'rock', 'sea', 'tide'},)}"
+    )
+
+
+def test_what_holds_itself() -> None:
+    """A list that holds itself is said as Python says it."""
+    ring: list[Any] = [1]
+    ring.append(ring)
+    assert filled("{{ ring }}", ring=ring) == "[1, [...]]"
+
+
+def test_a_function_is_its_source() -> None:
+    """A function stands for its source, which is the same in each run."""
+
+    def doubled(x: int) -> int:
+        return 2 * x
+
+    assert filled("Mend this: {{ f }}", f=doubled) == (
+        "Mend this: def doubled(x: int) -> int:\n    return 2 * x"
+    )
+
+
+@pytest.mark.parametrize("value", [object(), [object()], {"a": {object()}}, (n for n in ())])
+def test_an_address_is_refused(value: object) -> None:
+    """What has no text of its own is refused where it is named: it would never replay."""
+    with pytest.raises(OptionError, match="has no text of its own"):
+        prompts.filled("Tell me of {{ x }}", {"x": value})
+    assert " at 0x" in str(prompts.filled("{{ str(x) }}", {"x": value}))
