@@ -36,13 +36,24 @@ class InTurn:
         OptionError
             One of them is no image, or cannot be read.
         """
+        if not self._locks and not _to_read(message, options):
+            return message, options  # nobody reads, so nobody is waited for
         lock = self._locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
         async with lock:
             if isinstance(message, (list, tuple)):
                 message = [one if isinstance(one, str) else await _read(one) for one in message]
-            if not isinstance(options.images, (list, tuple)) or options.images:
+            if _images(options):
                 options = replace(options, images=await _read(options.images))
         return message, options
+
+
+def _to_read(message: str | Sequence[Any], options: AskOptions) -> bool:
+    parts = message if isinstance(message, (list, tuple)) else ()
+    return _images(options) or not all(isinstance(part, str) for part in parts)
+
+
+def _images(options: AskOptions) -> bool:
+    return not isinstance(options.images, (list, tuple)) or bool(options.images)
 
 
 async def _read(spec: Any) -> list[Any]:

@@ -29,6 +29,21 @@ __all__ = ["Replay", "ReplayThenLive", "Sender", "used"]
 
 log = logging.getLogger("openai_magics")
 
+CALLED = {
+    "assistants": "listing of assistants",
+    "check": "check of training data",
+    "checkpoints": "listing of checkpoints",
+    "content": "result file",
+    "describe": "description",
+    "files": "listing of files",
+    "job": "state of a job",
+    "jobs": "listing of jobs",
+    "models": "listing of models",
+    "remote_assistant": "assistant of the service",
+    "sentiment": "judgement of sentiment",
+    "train": "training job",
+}
+"""What a kind of record is called in a sentence, where it is not called by its name."""
 NOBODY = (NotConnected, Unreachable, KeyRefused)
 """What asking fails with where nobody can be asked from here."""
 INSTEAD = (*NOBODY, ImageRefused)
@@ -169,7 +184,7 @@ def explain_miss(request: Request, dialogue: DialogueFile) -> tuple[str, str]:
     ask_live = (
         "To ask it live: --mode auto (or OPENAI_MAGICS_MODE=auto), with a key or the local engine."
     )
-    what = "description" if request.kind == "describe" else request.kind
+    what = CALLED.get(request.kind, request.kind)
     everything = list(dialogue)
     records = [item for item in everything if item.request.kind == request.kind]
     if not records:

@@ -95,8 +95,8 @@ def text_of(value: object, expression: str = "") -> str:
             f"In the prompt {{{{ {expression} }}}} has no text of its own "
             f"({type(value).__name__}): an address in memory would be sent, another one in each "
             "run.",
-            "Name what is to be known of it, as {{ it.name }}. To send it all the same: "
-            "{{ str(it) }}.",
+            f"Name what is to be known of it, as {{{{ {expression}.name }}}}. To send it all the "
+            f"same: {{{{ str({expression}) }}}}.",
         )
     return _bounded(said)
 

@@ -29,6 +29,8 @@ TOKEN = re.compile(r"""\s*((?:[^\s"']|"[^"]*"|'[^']*'|["'])+)""")
 QUOTED = re.compile(r""""([^"]*)"|'([^']*)'""")
 JSON_VALUE = re.compile(r"(?:--param=)?[A-Za-z_][\w.]*=(?=[\[{])")
 """Before a parameter that is an array or an object: its quotes and blanks are its own."""
+CHOICE = re.compile(r"(argument .+?: invalid choice: '(.*)') \(choose from (.*)\)", re.DOTALL)
+"""What argparse says of a word that is none of those that are possible."""
 DECODER = json.JSONDecoder()
 Function = TypeVar("Function", bound=Callable[..., Any])
 OURS = (
@@ -184,6 +186,12 @@ def parse(parser: ArgumentParser, name: str, tokens: Sequence[str]) -> Any:
     try:
         typed, more = _parsed(parser, tuple(tokens))
     except UsageError as error:
+        if (choice := CHOICE.fullmatch(str(error))) is not None:
+            possible = [word.strip(" '") for word in choice[3].split(",")]
+            raise OptionError(
+                f"{name}: {choice[1]}{nearest(choice[2], possible)}.",
+                f"Possible: {', '.join(possible)}. See {name}?",
+            ) from None
         raise OptionError(f"{name}: {error}.", f"See {name}?") from None
     if more:
         dashed = next((item for item in more if item.startswith("-")), None)

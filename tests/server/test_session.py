@@ -338,7 +338,7 @@ def test_models_are_recorded_and_replayed(scripted: ScriptedServer) -> None:
     scripted.models.forget_dates()
     frame = session(scripted).list_models(mode="live")
     assert frame["shutdown_date"].isna().all()
-    with pytest.raises(ours.ReplayMiss, match="Nothing is recorded for this models"):
+    with pytest.raises(ours.ReplayMiss, match="Nothing is recorded for this listing of models"):
         session(mode="replay", dialogue_log_path="other.json").list_models()
 
 

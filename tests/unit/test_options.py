@@ -240,6 +240,7 @@ def test_tool_lines(line: str, values: tuple[Any, ...]) -> None:
     ("line", "words"),
     [
         ("wash", "invalid choice: 'wash'"),
+        ("usee", "invalid choice: 'usee' (did you mean 'use'?).\nPossible: "),
         ("use a b", "%tool: 'b' is too much"),
         ("use a --kept", "%tool has no option '--kept' (did you mean '--keep'?)"),
     ],
