@@ -167,7 +167,7 @@ def test_the_dialogue_itself_is_taken(panel: TrainingPanel, scripted: ScriptedSe
     settled(panel).check_data()
     assert settled(panel).called == "this dialogue"
     assert panel.check is not None
-    assert dict(panel.check.summary)["data"].startswith("dialogue ")
+    assert dict(panel.check.summary)["data"].startswith("whole dialogue ")
     panel.safely(lambda: panel.take_dialogue("no such"))
     assert "no such" in settled(panel)._note.value
     assert panel.called == "this dialogue", "what was taken before is still there"

@@ -22,6 +22,7 @@ HERE = {
     "images_panel",
     "is_recorded",
     "models_panel",
+    "named",
     "rename_conversation",
     "save_job_id",
     "training_panel",
