@@ -1,4 +1,4 @@
-"""The chat panel's part in the kernel: its first token, 2,000 chunks, 1,000 turns, its bundle."""
+"""The chat panel: its first token, 2,000 chunks, 1,000 turns, in the kernel and on the screen."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.benchmarks import panel_page
 from tests.benchmarks.figures import Figure, Given
 from tests.benchmarks.records import MODEL
 from tests.scripted import process
@@ -16,8 +17,8 @@ CHUNKS = 2_000
 TURNS = 1_000
 ROUNDS = 5
 PART = "The moon pulls the water *more* than the earth, so there are **two** bulges.\n\n"
-TEXT = PART * 130
-"""Some 10,000 characters of Markdown: five a chunk."""
+TEXT = "".join(f"{n:04}: {PART.removeprefix('The ')}" for n in range(125))
+"""10,000 characters of Markdown, five a chunk; no line stands twice, so that each is missed."""
 
 
 class _Views:
@@ -66,7 +67,13 @@ class _Views:
 
 
 def run(given: Given) -> Iterator[Figure]:
-    """Yield the figures."""
+    """Yield the figures.
+
+    Raises
+    ------
+    NotMeasured
+        There is no browser for the last ones.
+    """
     from openai_magics.panels.base import front
     from openai_magics.panels.chat import FILES
 
@@ -77,12 +84,14 @@ def run(given: Given) -> Iterator[Figure]:
         views = _Views(given.folder, address)
         views.asked("What is a tide?")  # imports, and the connection
         told = [views.asked(f"Number {n}?") for n in range(ROUNDS)]
+    assert len(TEXT) == 5 * CHUNKS
     first = statistics.median(row[0] for row in told)
     yield Figure("first token: to the views", "", ours=first, bound=100, rounds=ROUNDS)
     share = statistics.median(100 * cpu / took for _, took, cpu in told)
     name = f"{CHUNKS:,} chunks, 1 ms apart, in a panel: share of a core"
     yield Figure(name, "", ours=share, bound=25, unit="%", rounds=ROUNDS)
     yield _opened(given)
+    yield from panel_page.run(given, TEXT, CHUNKS, given.folder / "turns" / "p.json", TURNS)
 
 
 def _opened(given: Given) -> Figure:
