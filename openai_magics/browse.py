@@ -14,18 +14,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from openai_magics.chains import ANEW, mark_of
 from openai_magics.dialogue import DialogueFile
 from openai_magics.errors import DialogueDamaged
 from openai_magics.exchange import Exchange
 from openai_magics.frames import words
+from openai_magics.glance import Summary, model_of, newest, parsed, summary
 from openai_magics.sent import Lineage, turns_before
 
 __all__ = ["Browser", "Pattern", "Summary"]
 
 Key = tuple[str, str, str]
 NOBODY = b""
-ALTERED = "altered since it was written"
+WHOLE = 1 << 24
+"""Bytes of a file of which every record is read to show the newest: it takes a tenth of a second."""
 
 
 @dataclass(frozen=True)
@@ -51,23 +52,6 @@ class Pattern:
         """Whether a record of this kind, conversation and model is wanted, whatever its text."""
         wanted = (self.kind, self.conversation, self.model)
         return all(one is None or one == other for one, other in zip(wanted, key, strict=True))
-
-
-@dataclass(frozen=True)
-class Summary:
-    """A record in a line: ``state`` is ``""`` for an answer that stands, else why it does not."""
-
-    row: int
-    id: str
-    created: str
-    kind: str
-    conversation: str
-    model: str
-    asked: str
-    answered: str
-    tokens: int | None
-    cost: float
-    state: str
 
 
 class Browser:
@@ -131,7 +115,7 @@ class Browser:
 
     def _take(self, offset: int, line: bytes) -> None:
         try:
-            record = _parsed(line)
+            record = parsed(line)
             key = _key(record)
             identity, parent = record["id"], record.get("parent")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -177,7 +161,7 @@ class Browser:
             if offset != self._offsets[row]:
                 continue
             plain = line.decode("utf-8", "replace").lower()
-            if (inside in plain or "\\u" in plain) and wanted in _text(_parsed(line)).lower():
+            if (inside in plain or "\\u" in plain) and wanted in _text(parsed(line)).lower():
                 yield row
             row = next(ahead, None)
 
@@ -209,37 +193,24 @@ class Browser:
 
     def summaries(self, rows: Sequence[int]) -> list[Summary]:
         """Return these records, a line each."""
-        return [self._summary(row) for row in rows]
+        with self._mutex:
+            return [summary(self._file, row, *self._read(row)) for row in rows]
 
-    def _summary(self, row: int) -> Summary:
-        record, item = self._read(row)
-        reply, usage = item.reply, item.reply.usage if item.reply else {}
-        counts = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
-        known = [count for count in counts if isinstance(count, int)]
-        said = (reply.text or reply.refusal or "") if reply else ""
-        if not said and item.error:
-            said = str(item.error.get("problem") or item.error.get("type") or "")
-        return Summary(
-            row,
-            str(record["id"]),
-            item.created,
-            item.request.kind,
-            item.conversation or "",
-            _model(record),
-            words(item.request.messages),
-            said,
-            sum(known) if known else None,
-            reply.cost if reply else float("nan"),
-            self._state(record, item),
-        )
+    def newest(self, count: int) -> tuple[int, list[Summary]]:
+        """Return how many records there are, and the last ones, the newest first.
 
-    def _state(self, record: Mapping[str, Any], item: Exchange) -> str:
-        if (record["fingerprint"], record["id"]) != (item.fingerprint, item.id):
-            return ALTERED
-        if (mark := mark_of(item)) or item.occurrence is None or self._file is None:
-            return mark
-        stands = self._file.get(item.fingerprint, item.occurrence)
-        return ANEW if stands is not None and stands.id != item.id else ""
+        Of a file of more than `WHOLE` bytes only these are read, and only they can be damaged.
+
+        Raises
+        ------
+        DialogueError
+            The file cannot be read, or a record is damaged.
+        """
+        file = self._give()
+        if not file.path.exists() or file.path.stat().st_size <= WHOLE:
+            rows = range(self.refresh())
+            return len(rows), self.summaries(rows[::-1][:count])
+        return len(file), newest(file, count)
 
     def lineage(self, item: Exchange) -> Lineage:
         """Return where a record comes from, and what came of it."""
@@ -250,7 +221,7 @@ class Browser:
             after = [row for row, parent in enumerate(self._parents) if parent == own]
             begin = b'{"fingerprint": ' + json.dumps(item.fingerprint).encode()
             again = [
-                Exchange.from_record(_parsed(line))
+                Exchange.from_record(parsed(line))
                 for _, line in self._file.lines()
                 if line.startswith(begin)
             ]
@@ -260,10 +231,6 @@ class Browser:
     def _by_id(self, identity: str) -> Exchange | None:
         row = self.row_of(identity)
         return None if row is None else self.exchange(row)
-
-
-def _parsed(line: bytes) -> Any:
-    return json.loads(line.rstrip(b" \t\r\n,"))
 
 
 def _text(record: Mapping[str, Any]) -> str:
@@ -286,11 +253,4 @@ def _short(identity: object) -> bytes:
 
 
 def _key(record: Mapping[str, Any]) -> Key:
-    return str(record["kind"]), str(record.get("conversation") or ""), _model(record)
-
-
-def _model(record: Mapping[str, Any]) -> str:
-    """Return the model that served a record, else the one that was asked."""
-    reply, request = record.get("reply") or {}, record["request"]
-    resolved = request.get("resolved") or {}
-    return str(reply.get("model") or resolved.get("model") or request.get("model") or "")
+    return str(record["kind"]), str(record.get("conversation") or ""), model_of(record)

@@ -270,9 +270,8 @@ class DialoguePanel(FormPanel):
     # What stands for it without a kernel.
 
     def _newest(self) -> list[Summary]:
-        browser = self.browser
-        self.total = browser.refresh()
-        return browser.summaries(browser.find()[:10])
+        self.total, newest = self.browser.newest(10)
+        return newest
 
     def plain(self) -> str:
         """Return the file and its newest records as text."""

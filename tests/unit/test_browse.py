@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from openai_magics import browse, glance
 from openai_magics.browse import Browser, Pattern
 from openai_magics.errors import DialogueDamaged, Unreachable
 from openai_magics.failures import to_record
@@ -73,6 +74,41 @@ def test_a_line_says_what_became_of_a_record(talk: Talk) -> None:
     assert lines[2].tokens == 12
     assert lines[3].model == "mistral"
     assert lines[3].conversation == "french"
+
+
+@pytest.mark.parametrize("whole", [0, 1 << 24])
+@pytest.mark.parametrize("window", [1, 1 << 16])
+def test_the_newest_of_a_long_file(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch, whole: int, window: int
+) -> None:
+    """They are the same, however much of the file is read for them."""
+    monkeypatch.setattr(browse, "WHOLE", whole)
+    monkeypatch.setattr(glance, "WINDOW", window)
+    found = browser(talk)
+    every = repr(found.summaries(found.find()))  # of a cost that is not known, too
+    for count in (1, 3, 6, 10):
+        total, lines = Browser(lambda: talk.file).newest(count)
+        assert total == 6
+        assert len(lines) == min(count, 6)
+        assert every.startswith(repr(lines)[:-1])
+    talk.said("One more", "Yes.")
+    assert [line.asked for line in found.newest(2)[1]] == ["One more", lines[0].asked]
+    talk.file.path.unlink()
+    assert found.newest(2) == (0, [])
+
+
+def test_of_a_long_file_only_the_newest_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is damaged is named where it is one of them."""
+    monkeypatch.setattr(browse, "WHOLE", 0)
+    talk = Talk()
+    talk.said("One")
+    talk.said("Two")
+    path = talk.file.path
+    path.write_bytes(path.read_bytes().replace(b'"kind"', b'"kind', 1))
+    found = Browser(lambda: Talk(path).file)
+    assert [line.asked for line in found.newest(1)[1]] == ["Two"]
+    with pytest.raises(DialogueDamaged, match="line 2"):
+        found.newest(2)
 
 
 def test_what_is_added_is_seen(talk: Talk) -> None:
