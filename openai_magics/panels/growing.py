@@ -16,8 +16,8 @@ from openai_magics.panels.highlight import highlighted
 
 __all__ = ["Growing"]
 
-INTERVAL = 0.05
-"""Seconds between updates."""
+INTERVAL = 0.08
+"""Seconds between updates: what a page paints is most of what an answer costs."""
 SHARE = 8.0
 """Between two updates lies at least this many times what the last one took to make."""
 RATE = 1_000_000
