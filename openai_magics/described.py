@@ -70,8 +70,11 @@ def checked(concurrency: int | None) -> int:
 
 
 def hands(concurrency: int) -> int:
-    """Return how many images are worked on, of which *concurrency* are asked about at once."""
-    return concurrency + -(-concurrency // READY)
+    """Return how many images are worked on, of which *concurrency* are asked about at once.
+
+    One at a time means one after the other, in their order.
+    """
+    return concurrency + (-(-concurrency // READY) if concurrency > 1 else 0)
 
 
 def described(

@@ -3,6 +3,10 @@
 The client's own pool looks at every idle connection at each request, with a call of the system
 that gives Python's lock away: of 32 threads each waits for all others 32 times. Here a request
 takes the connection that was given back last and looks at that one only, whatever their number.
+
+An interrupt may come at any line of the client, also while it gives a connection back: a lane that
+was interrupted is left to itself, and one whose connection is not free is passed over. To wait for
+it would be to wait for ever.
 """
 
 from __future__ import annotations
@@ -31,14 +35,24 @@ class Lanes(httpx2.BaseTransport):
         self._idle: deque[tuple[float, httpx2.HTTPTransport]] = deque()
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        lane = self._taken()
+        waits = {**request.extensions.get("timeout", {}), "pool": 0.0}
+        request.extensions = {**request.extensions, "timeout": waits}
+        while True:
+            lane = self._taken()
+            try:
+                return self._sent(lane, request)
+            except httpx2.PoolTimeout:
+                continue
 
+    def _sent(self, lane: httpx2.HTTPTransport, request: httpx2.Request) -> httpx2.Response:
         def back() -> None:
             self._idle.append((time.monotonic(), lane))
 
         try:
             response = lane.handle_request(request)
-        except BaseException:
+        except httpx2.PoolTimeout:
+            raise
+        except Exception:
             back()  # the lane has closed its connection, and makes another for the next request
             raise
         assert isinstance(response.stream, httpx2.SyncByteStream)
@@ -74,9 +88,7 @@ class _Body(httpx2.SyncByteStream):
         yield from self._body
 
     def close(self) -> None:
-        try:
-            self._body.close()
-        finally:
-            back, self._back = self._back, None
-            if back is not None:
-                back()
+        back, self._back = self._back, None
+        self._body.close()
+        if back is not None:
+            back()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
@@ -43,6 +45,39 @@ def test_one_that_broke_is_made_anew(scripted: ScriptedServer) -> None:
     sender = live(scripted, retries=1)
     assert [sender.send(ASKED).text for _ in range(2)] == ["One.", "Two."]
     assert opened(scripted) == 1
+
+
+class Stopped(httpx2.SyncByteStream):
+    """A body in whose closing an interrupt comes."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield b"{}"
+
+    def close(self) -> None:
+        raise KeyboardInterrupt
+
+
+def test_one_that_was_interrupted_is_left() -> None:
+    """A stop while a connection is given back: no later request waits for it."""
+    given_back: list[bool] = []
+    body = lanes._Body(Stopped(), lambda: given_back.append(True))
+    with pytest.raises(KeyboardInterrupt):
+        body.close()
+    assert not given_back
+
+
+def test_one_that_is_not_free_is_passed_over(scripted: ScriptedServer) -> None:
+    """A lane in the stack whose connection is still in use, by whatever mishap, holds nobody up."""
+    transport = lanes.Lanes()
+    lane = httpx2.HTTPTransport(limits=lanes.ONE)
+    url = f"{scripted.base_url}/models"
+    with httpx2.Client(transport=transport, timeout=60) as client:
+        held = lane.handle_request(client.build_request("GET", url))
+        transport._idle.append((time.monotonic(), lane))
+        assert client.get(url).status_code == 200
+        assert lane not in [each for _, each in transport._idle]
+        held.close()
+    lane.close()
 
 
 def test_one_that_nobody_takes_is_closed(
