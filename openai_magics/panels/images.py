@@ -50,6 +50,7 @@ class ImagesPanel(FormPanel):
         self.detail = "auto"
         self.before: list[Row] = []  # described in an earlier kernel: the images are gone
         self.names: Mapping[str, Any] | None = None
+        self._drawn = ("", "")
 
     # What a person does; each is a call of the session, or of the gallery.
 
@@ -255,7 +256,8 @@ class ImagesPanel(FormPanel):
         self._editor.layout.display = "" if picture is not None else "none"
         if picture is not None:
             self._chosen.value = _page(picture)
-            self._said.value = picture.text
+            if self._drawn != (drawn := (picture.id, picture.text)):  # else an edit is under way
+                self._drawn, self._said.value = drawn, picture.text
 
     # What stands for it without a kernel.
 

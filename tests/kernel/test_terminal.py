@@ -81,10 +81,14 @@ class Terminal:
 
 
 def _take_terminal() -> None:
-    """Make the terminal that of the new session, so that Ctrl-C in it is a signal."""
+    """Make the terminal that of the new session, so that Ctrl-C in it is a signal.
+
+    What runs the tests may ignore that a terminal is closed (nohup): here it is heeded.
+    """
     import fcntl
     import termios
 
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 

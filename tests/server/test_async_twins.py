@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from openai_magics import errors as ours
-from tests.scripted import ScriptedServer, error
+from tests.scripted import Pause, ScriptedServer, error
 from tests.server.ways import records, run, session
 
 ROWS = [(f"What is {n} + {n}?", f"It is {2 * n}.") for n in range(12)]
@@ -95,11 +96,8 @@ def test_side_by_side(scripted: ScriptedServer) -> None:
     held = session(scripted)
     let_go = threading.Event()
 
-    def models(_: Any) -> Any:
-        assert let_go.wait(60), "the loop stood still"
-        return error(403, None, "Not for you.")
-
-    scripted.route("GET", "/models", models)
+    late = replace(error(403, None, "Not for you."), before=Pause(0, let_go))
+    scripted.route("GET", "/models", lambda _: late)
 
     async def both() -> Any:
         listing = asyncio.ensure_future(held.alist_models())

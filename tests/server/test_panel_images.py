@@ -105,6 +105,7 @@ def test_an_edit_stays(panel: ImagesPanel, scripted: ScriptedServer) -> None:
     panel.add(png("red"), "red.png")
     settled(panel).describe()
     settled(panel)._said.value = "A tomato, cut square."
+    panel.redraw()  # as when another image's description comes
     panel._edit.click()
     assert said(panel) == [("A tomato, cut square.", "edited")]
     frame = panel.to_frame("d")
