@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from openai_magics.errors import OptionError
+from openai_magics.training.numbered import numbered
 from openai_magics.training.sources import Block, Source
 
 __all__ = ["Material", "material", "split"]
@@ -100,20 +101,8 @@ def split(source: Source, fraction: float, seed: int = 0) -> tuple[Source, Sourc
         return int.from_bytes(key[:8], "big") < fraction * 2**64
 
     def part(*, validation: bool) -> Iterator[Block]:
-        number, file = 0, None
-        for block in source.blocks():
-            if block.file != file:
-                number, file = 0, block.file
-            lines = block.data.split(b"\n")
-            if not lines[-1]:
-                lines.pop()
-            numbers = block.numbers or range(number + 1, number + 1 + len(lines))
-            number += len(lines)
-            kept = [
-                (at, line)
-                for at, line in zip(numbers, lines, strict=True)
-                if line.strip() and chosen(line) == validation
-            ]
+        for block, lines in numbered(source):
+            kept = [(at, line) for at, line in lines if line.strip() and chosen(line) == validation]
             data = b"".join(line + b"\n" for _, line in kept)
             yield Block(data, block.file, [at for at, _ in kept], block.problems)
 

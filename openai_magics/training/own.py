@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter as Counts
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from openai_magics.training.lengths import Lengths
+from openai_magics.training.numbered import numbered
 from openai_magics.training.problems import Problem, Report
 from openai_magics.training.scan import too_long
 from openai_magics.training.sources import Source
@@ -47,20 +48,21 @@ class Counter:
         spread: Counts[int] = Counts()
         tokens = longest = examples = 0
         seen = left = 0
-        for at, line, file in _lines(source):
-            if examples == COUNTED:
-                left += len(line)
-                continue
-            sizes = [self.count(each) for each in _conversations(line, method)]
-            if not sizes or None in sizes:
-                continue
-            whole = [size for size in sizes if size is not None]
-            if max(whole) > self.most:
-                report.add([self._too_long(max(whole))], at, file)
-            size = sum(min(size, self.most) for size in whole)
-            spread[size.bit_length()] += 1
-            longest = max(longest, *whole)
-            tokens, seen, examples = tokens + size, seen + len(line), examples + 1
+        for block, lines in numbered(source):
+            for at, line in lines:
+                if examples == COUNTED:
+                    left += len(line)
+                    continue
+                sizes = [self.count(each) for each in _conversations(line, method)]
+                if not sizes or None in sizes:
+                    continue
+                whole = [size for size in sizes if size is not None]
+                if max(whole) > self.most:
+                    report.add([self._too_long(max(whole))], at, block.file)
+                size = sum(min(size, self.most) for size in whole)
+                spread[size.bit_length()] += 1
+                longest = max(longest, *whole)
+                tokens, seen, examples = tokens + size, seen + len(line), examples + 1
         if left:
             tokens += round(tokens * left / seen)
         return replace(
@@ -69,21 +71,6 @@ class Counter:
 
     def _too_long(self, size: int) -> Problem:
         return too_long(size, self.most)
-
-
-def _lines(source: Source) -> Iterator[tuple[int, bytes, str]]:
-    """Yield the lines of a source with their numbers and files."""
-    number, file = 0, None
-    for block in source.blocks():
-        if block.file != file:
-            number, file = 0, block.file
-        lines = block.data.split(b"\n")
-        if not lines[-1]:
-            lines.pop()
-        numbers = block.numbers or range(number + 1, number + 1 + len(lines))
-        number += len(lines)
-        for at, line in zip(numbers, lines, strict=False):
-            yield at, line, block.file
 
 
 def _conversations(line: bytes, method: str) -> list[list[dict[str, Any]]]:

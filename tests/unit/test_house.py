@@ -198,13 +198,15 @@ ROOMS = {
     "training.tables",
     "training.scan": "training.diagnose training.formats training.leaks training.lengths "
     "training.problems training.repeats training.sources",
-    "training.own": "training.lengths training.problems training.scan training.sources",
+    "training.numbered": "training.sources",
+    "training.own": "training.lengths training.numbered training.problems training.scan "
+    "training.sources",
     "training.check": "training.diagnose training.formats training.lengths training.own "
     "training.problems training.scan training.sources",
     "training.checked": "calls exchange training.check training.lengths training.problems "
     "training.sources",
     "training.selection": "chains chat_lines errors exchange",
-    "training.material": "errors training.sources",
+    "training.material": "errors training.numbered training.sources",
     "training.kept": "disk errors replacing",
     "training.jobs": "",
     "training.job": "errors training.formats training.tables",
