@@ -92,8 +92,8 @@ class Live:
         tries = retries_of(request, self.settings.get("retries")) + 1
         for tried in range(tries):
             with watching(sent, wire, listener, tried, tries - tried - 1) as call:
-                client = self.clients.sync(sent.target, sent.key)
-                response = start(client, wire, sent, listener)
+                kept = self.clients.sync(sent.target, sent.key)
+                response = start(kept, wire, sent, listener)
                 try:
                     call.reader = reader = reader_of(wire, response)
                     if reader is None:
@@ -139,8 +139,8 @@ class Live:
         wire, tries = self._wire(request), retries_of(request, self.settings.get("retries")) + 1
         for tried in range(tries):
             with watching(sent, wire, listener, tried, tries - tried - 1) as call:
-                client = self.clients.of_loop(sent.target, sent.key)
-                response = await start(client, wire, sent, listener)
+                kept = self.clients.of_loop(sent.target, sent.key)
+                response = await start(kept, wire, sent, listener)
                 try:
                     call.reader = reader = reader_of(wire, response)
                     if reader is None:

@@ -6,8 +6,9 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
-from openai_magics import routes
+from openai_magics import failures, routes
 from openai_magics.calls import Listener
+from openai_magics.client.kept import Kept
 from openai_magics.client.prepared import Prepared
 from openai_magics.exchange import Reply, Request, Resolved
 from openai_magics.routes import ROUTES
@@ -42,26 +43,22 @@ def wire_of(api: str) -> Wire:
     return cast("Wire", responses if api == "responses" else chat)
 
 
-def start(client: Any, wire: Wire, sent: Prepared, listener: Listener) -> Any:
+def start(kept: Kept, wire: Wire, sent: Prepared, listener: Listener) -> Any:
     """Send the request; return the response (or what awaits it), its body unread."""
-    import httpx2
-
     if (route := ROUTES.get(sent.request.kind)) is not None:
         path, given = routes.call(route, sent.request, sent.resolved, listener)
-        return getattr(client, route.method)(path, cast_to=httpx2.Response, **given)
+        import httpx2
+
+        return getattr(kept.client, route.method)(path, cast_to=httpx2.Response, **given)
     streamed = listener.on_text is not None
-    return client.post(
-        wire.ROUTE,
-        cast_to=httpx2.Response,
-        content=bodies.encode(wire.body(sent.request, sent.resolved, sent.parts, stream=streamed)),
-        options={"headers": {"Content-Type": "application/json"}},
-        stream=True,
-    )
+    body = wire.body(sent.request, sent.resolved, sent.parts, stream=streamed)
+    return kept.post(wire.ROUTE, bodies.encode(body))
 
 
 def reader_of(wire: Wire, response: Any) -> EventReader | None:
     """Return the reader of a stream; ``None`` where the body is to be read whole."""
-    if "text/event-stream" in response.headers.get("content-type", ""):
+    kind = response.headers.get("content-type", "")
+    if response.is_success and "text/event-stream" in kind:
         return wire.StreamReader()
     return None
 
@@ -74,6 +71,8 @@ def whole(wire: Wire, content: bytes, response: Any, request: Request) -> Reply:
     ServiceError
         It is none.
     """
+    if not response.is_success:
+        raise failures.failure(response.status_code, response.headers, content)
     kind = response.headers.get("content-type", "")
     if (route := ROUTES.get(request.kind)) is not None:
         return Reply(payload=routes.read(route, content, kind))

@@ -8,6 +8,7 @@ import socket
 import threading
 from typing import Any
 
+import openai
 import pytest
 
 from openai_magics import errors as ours
@@ -59,6 +60,29 @@ def test_only_what_was_set_is_sent(scripted: ScriptedServer, way: Way) -> None:
         **(stream if way.streams else {}),
     }
     assert scripted.requests[0].headers["authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize("way", BOTH)
+def test_the_headers_are_the_clients(
+    scripted: ScriptedServer, way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Organization, project and custom headers of the environment go with an ask, as all of ``openai``'s."""
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-lab")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "proj_7")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Team: blue")
+    sender = live(scripted)
+    for _ in range(2):
+        way.send(sender, request())
+    body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}
+    openai.OpenAI(base_url=scripted.base_url, api_key=KEY).chat.completions.create(**body)  # type: ignore[call-overload]
+    first, second, theirs = (dict(each.headers) for each in scripted.requests)
+    assert first == second
+    assert (first["openai-organization"], first["x-team"]) == ("org-lab", "blue")
+    for own in (first, theirs):  # what each request has of its own, and what a blocking client is
+        for name in ("x-stainless-retry-count", "x-stainless-read-timeout", "content-length"):
+            own.pop(name, None)
+        own.pop("x-stainless-async"), own.pop("user-agent")
+    assert first == theirs
 
 
 SCHEMA = {"name": "city", "strict": True, "schema": {"type": "object", "properties": {}}}
