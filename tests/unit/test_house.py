@@ -131,7 +131,7 @@ ROOMS = {
     "client.kept": "config connection errors keys",
     "client.prepared": "calls config connection errors exchange keys local routes schemas.forms "
     "sent_images wire.bodies",
-    "client.spoken": "calls client.prepared exchange routes wire.bodies wire.chat wire.events "
+    "client.spoken": "calls client.kept client.prepared exchange failures routes wire.bodies wire.chat wire.events "
     "wire.responses",
     "client.tries": "calls client.prepared client.spoken connection errors exchange failures keys "
     "logs routes wire.answers wire.bodies wire.responses",
