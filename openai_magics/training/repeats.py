@@ -55,7 +55,7 @@ class Repeats:
     """Takes examples with `prompts`, `answers` and `places`, then tells of those that repeat.
 
     A caller appends to the three arrays (a method call for each example would cost as much as
-    decoding it) and calls `full` now and then.
+    decoding it), or gives many at a time to `extend`, and calls `full` now and then.
     """
 
     def __init__(self) -> None:
@@ -63,6 +63,12 @@ class Repeats:
         self._same, self._other = Told(), Told()
         self._file: Any = None
         self._runs: list[tuple[int, list[int]]] = []
+
+    def extend(self, prompts: Any, answers: Any, places: Any) -> None:
+        """Take many examples: three NumPy arrays of ``int64``, of one length."""
+        self.prompts.frombytes(prompts.tobytes())
+        self.answers.frombytes(answers.tobytes())
+        self.places.frombytes(places.tobytes())
 
     def full(self) -> None:
         """Write a run to the disk where enough has come."""

@@ -104,16 +104,17 @@ class Scan:
             tokens = -(-tokens // CHARACTERS)
         tokens += PER_MESSAGE * counts + PER_EXAMPLE
         lengths.add(tokens, len(texts))
-        held = self.repeats
-        held.prompts.extend(map(hash, prompts))
-        if self._method == "reinforcement":
-            held.answers.extend(map(hash, block.data.splitlines()))
-        else:
-            held.answers.extend(map(hash, answers))
-        held.places.extend(
-            range(self._base + numbers[0], self._base + numbers[-1] + 1)
+        if graded := self._method == "reinforcement":
+            lines = (line.rstrip(b"\r") for line in block.data.split(b"\n"))
+        places = (
+            np.arange(numbers[0], numbers[-1] + 1, dtype=np.int64)
             if block.numbers is None
-            else [self._base + at for at in numbers]
+            else np.array(numbers, np.int64)
+        )
+        self.repeats.extend(
+            np.fromiter(map(hash, prompts), np.int64, len(places)),
+            np.fromiter(map(hash, lines if graded else answers), np.int64, len(places)),
+            self._base + places,
         )
         for n in np.flatnonzero(tokens > self._most).tolist():
             self.report.add([too_long(int(tokens[n]), self._most)], numbers[n], block.file)

@@ -24,7 +24,7 @@ from openai_magics.training.tables import Columns, maker
 
 __all__ = ["BLOCK", "SUFFIXES", "Block", "Source", "source_of"]
 
-BLOCK = 1 << 17
+BLOCK = 1 << 18
 LONGEST = 1 << 25
 """Bytes of a line: a longer one is no example of any service."""
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")

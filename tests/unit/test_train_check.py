@@ -328,6 +328,15 @@ def test_reinforcement(tmp_path: Path) -> None:
     assert "last message" in {row.kind for row in found(path, "reinforcement").report.rows}
 
 
+def test_a_carriage_return_within_an_example(tmp_path: Path) -> None:
+    """It is a space of JSON, and ends no line: what follows is still known by its own line."""
+    line = '{"messages":\r[{"role": "user", "content": "%s"}], "answer": 1}\n'
+    path = tmp_path / "graded.jsonl"
+    path.write_text("".join(line % text for text in "abcdefghijkb"), "utf-8", newline="")
+    found = check(source_of(path), method="reinforcement")
+    assert [(row.line, row.kind) for row in found.report.rows] == [(12, "duplicate")]
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["LF", "CRLF"])
 def test_line_ends(tmp_path: Path, end: str) -> None:
     """Both are fine, and lines are counted right."""
