@@ -26,7 +26,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-__all__ = ["apart", "cell_id", "current_shell", "execution", "request", "set_apart", "watched"]
+__all__ = [
+    "apart",
+    "cell_id",
+    "code",
+    "current_shell",
+    "execution",
+    "request",
+    "set_apart",
+    "watched",
+]
 
 _calls = itertools.count(1)
 _apart: ContextVar[str | None] = ContextVar("apart", default=None)
@@ -85,6 +94,13 @@ def cell_id(shell: InteractiveShell | None = None) -> str | None:
         handle = told.partition("#")[2].partition("s")[0]
         return f"vscode:{handle}" if handle else None
     return told
+
+
+def code(shell: InteractiveShell | None = None) -> str:
+    """Return the source of the cell now executing; ``""`` where there is none."""
+    content = request(shell).get("content")
+    told = content.get("code") if isinstance(content, dict) else None
+    return told if isinstance(told, str) else ""
 
 
 def execution(shell: InteractiveShell | None = None) -> str:

@@ -176,7 +176,7 @@ def connection_failure(error: BaseException, endpoint: str) -> errors.Unreachabl
     slow = "Timeout" in type(error).__name__
     reason = "it did not answer in time" if slow else _reason(error)
     return errors.Unreachable(
-        f"{endpoint} cannot be reached: {reason}.",
+        f"{endpoint} cannot be reached: {reason.rstrip('.')}.",
         "Is the server up, and the address right (%openai status)? Recorded answers can be "
         "seen without it.",
     )

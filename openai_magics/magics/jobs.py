@@ -103,7 +103,9 @@ class JobsMagics(Family):
 
         job = training.job(typed.job, fresh=typed.fresh, mode=typed.mode)
         self._keep(typed, job)
-        show.Once().finish(shown.job_bundle(job, training.lineage(job).rows))
+        described = training.descriptions().get(str(job.get("id")))
+        rows = [("description", described)] if described else []
+        show.Once().finish(shown.job_bundle(job, [*rows, *training.lineage(job).rows]))
 
     def _plot(self, training: Training, typed: Any) -> None:
         from openai_magics.training import shown

@@ -15,7 +15,7 @@ from openai_magics.training.formats import FORMATS
 from openai_magics.training.lengths import Lengths, auto_epochs, counter, limit
 from openai_magics.training.own import Counter
 from openai_magics.training.problems import EACH, Problem, Report
-from openai_magics.training.scan import Scan
+from openai_magics.training.scan import LEAKED, Scan
 from openai_magics.training.sources import Source
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Check:
             )
         rows += [
             ("epochs", f"{self.epochs}: {about}{trained:,} tokens to train on"),
-            ("price", "not known" if self.price != self.price else f"{self.price:.2f} USD"),
+            ("price", self._price),
             (
                 "problems",
                 _counted(self.errors, "error") + ", " + _counted(self.warnings, "warning"),
@@ -116,6 +116,12 @@ class Check:
             shown = f", the first {EACH} of them in the table" if count > EACH else ""
             rows.append((f"  {severity}", f"{kind}: {count:,}{shown}"))
         return [*rows, *((f"  {label} tokens", bar) for label, bar in held.bars())]
+
+    @property
+    def _price(self) -> str:
+        if self.price == self.price:
+            return f"{self.price:.2f} USD"
+        return "not known" + ("" if self.method == "supervised" else f" for {self.method} training")
 
 
 def _counted(count: int, noun: str) -> str:
@@ -184,13 +190,16 @@ def check(
     most = limit(model) if own is None else NO_LIMIT
     scan = Scan(method, most, counter() if tokens and own is None else None)
     training = scan.read(source)
-    split = len(scan.files)
+    scan.validation_follows()
     held_out = scan.read(validation) if validation is not None else None
-    scan.tell_repeats(split)
+    scan.tell_repeats()
     if own is not None:
         training = own.again(source, method, training, scan.report)
         if validation is not None and held_out is not None:
             held_out = own.again(validation, method, held_out, scan.report)
+    leaked = scan.report.counts["error", LEAKED[0]]
+    if held_out is not None and leaked == held_out.examples == training.examples > 1:
+        scan.report.add([ALL_LEAKED], None, source.name)
     if not training.examples and not scan.report.rows:
         scan.report.add([EMPTY], None, source.name)
     elif training.examples < LEAST:
@@ -200,6 +209,11 @@ def check(
     return Check(source.name, method, training, held_out, seen, cost, scan.report, where, retires)
 
 
+ALL_LEAKED = Problem(
+    LEAKED[0],
+    "The validation data is the training data: each example of one is in the other.",
+    "Give other data, or hold out a part of it: --split 0.1.",
+)
 EMPTY = Problem("empty", "There is no example in it.", "Give data with an example a line.")
 
 

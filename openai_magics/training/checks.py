@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openai_magics import cells
@@ -14,6 +15,7 @@ from openai_magics.training.check import Check
 from openai_magics.training.checked import Checking, identity, of_payload
 from openai_magics.training.data import Data
 from openai_magics.training.job import JobOptions, method_checked
+from openai_magics.training.lineage import cells_that_ran
 from openai_magics.training.selection import Selection, chosen
 from openai_magics.training.sources import Source, source_of
 from openai_magics.turns import Asking, Turns
@@ -63,8 +65,21 @@ class Checks(Data):
         else:
             said = set(self.turns.said())
             name, held = "dialogue", [item for item in held if item.id in said]
-        found = chosen(held, wanted)
+        ran = self.ran()
+        named = (replace(item, cell=item.cell or ran.get(item.id)) for item in held)
+        found = chosen(named, wanted)
         return replace(source_of(list(found.examples)), name=name), found.cells
+
+    @property
+    def notebook(self) -> Path:
+        """Where the notebook is, if there is one: beside its dialogue file."""
+        name = self.dialogue.path.name.removesuffix(".dialogue.json")
+        return self.dialogue.path.with_name(f"{name}.ipynb")
+
+    def ran(self) -> dict[str, str]:
+        """Return the cells of this run's records where no front end told them, by record."""
+        nameless = self.turns.nameless()
+        return cells_that_ran(self.notebook, nameless) if nameless else {}
 
     def check(
         self,

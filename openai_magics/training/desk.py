@@ -12,6 +12,7 @@ from openai_magics.client import Live
 from openai_magics.config import Settings
 from openai_magics.connection import LOCAL, choose
 from openai_magics.errors import (
+    JobsFileError,
     ModelNotFound,
     NotConnected,
     OptionError,
@@ -26,6 +27,7 @@ from openai_magics.training.checks import Checks
 from openai_magics.training.follow import Following, State
 from openai_magics.training.kept import JobsFile
 from openai_magics.training.lineage import Lineage, lineage
+from openai_magics.training.submit import MARK
 from openai_magics.turns import Asking, Turns
 
 if TYPE_CHECKING:
@@ -59,6 +61,24 @@ class Desk(Checks):
     def file(self, name: str | Path = JOB_IDS) -> JobsFile:
         """Return the file of jobs, beside the dialogue file unless its path says otherwise."""
         return JobsFile(self.dialogue.path.parent / Path(name).expanduser())
+
+    def descriptions(self) -> dict[str, str]:
+        """Return the descriptions of jobs by id: as recorded, and over that as kept.
+
+        Raises
+        ------
+        JobsFileError
+            The file of jobs is damaged.
+        """
+        found: dict[str, str] = {}
+        for item in self.dialogue:
+            payload = item.reply.payload if item.reply else None
+            if item.request.kind == "train" and isinstance(payload, dict):
+                about = payload.get(MARK) or {}
+                found[str(payload.get("id"))] = str(about.get("description") or "")
+        for name, entry in self.file().read().items():
+            found[name] = str(entry.get("description") or found.get(name) or "")
+        return found
 
     def known(self) -> set[str]:
         """Return the ids of the jobs that were started from here."""
@@ -106,7 +126,7 @@ class Desk(Checks):
             stands=lambda reply: self._stands(reply, request, whole),
         )
         payload = self.turns.run(asking).payload
-        return jobs.jobs_frame(payload["data"], self.file().read())
+        return jobs.jobs_frame(payload["data"], self.descriptions())
 
     def job(self, name: str | None = None, *, fresh: bool = False, mode: str | None = None) -> Any:
         """Return a job as the API shows it (a dict); by default the current one.
@@ -179,10 +199,10 @@ class Desk(Checks):
         """Return what a job was made of and where its model was used."""
         held = {item.id: item for item in self.dialogue.exchanges()}
         started = (item for item in self.dialogue if item.request.kind == "train")
-        return lineage([*started, *held.values()], job)
+        return lineage([*started, *held.values()], job, self.ran())
 
     def id(self, name: str | None) -> str:
-        """Return a job's id: of the one named, or by its tuned model, or the current one.
+        """Return a job's id: of the one named, or by its model or a checkpoint, or the current one.
 
         Raises
         ------
@@ -191,15 +211,25 @@ class Desk(Checks):
         """
         if name is None:
             if self.current is None:
-                raise OptionError("Which job?", "Name one: see %jobs.")
+                raise OptionError("Which job?", self._last_kept())
             return self.current
         if name.startswith("ft:") or ":" in name:
             for item in self.dialogue:
                 payload = item.reply.payload if item.reply else None
                 job = payload.get("job", payload) if isinstance(payload, dict) else None
-                if isinstance(job, dict) and job.get("fine_tuned_model") == name:
+                if not isinstance(job, dict) or not (tuned := job.get("fine_tuned_model")):
+                    continue
+                # A checkpoint has the name of its model and a step after it.
+                if f"{name}:".startswith(f"{tuned}:"):
                     return str(job["id"])
         return name
+
+    def _last_kept(self) -> str:
+        """Say which job was kept last: after a restart none is current."""
+        with contextlib.suppress(JobsFileError):
+            if kept := list(self.file().read()):
+                return f"Name one: the last one started here is {kept[-1]}. See %jobs."
+        return "Name one: see %jobs."
 
     def _endpoint_of(self, name: str) -> str | None:
         """Return the endpoint that the notebook named when it started a job, if it named one."""

@@ -28,6 +28,9 @@ FOREIGN: tuple[frozenset[str], ...] = (
 """Keys by which other formats are known (ShareGPT, completions, Alpaca, …); --fix turns them."""
 
 
+ALL_IN_ONE = " Is the whole file one JSON document? Then call it .json."
+
+
 class NotJSON(ValueError):
     """A line does not parse; ``column`` counts characters from 1."""
 
@@ -87,14 +90,16 @@ def diagnose(line: bytes, method: str) -> tuple[list[Problem], Any]:
     try:
         example = loads(line)
     except NotJSON as error:
-        remedy = {
-            "encoding": "Save the file as UTF-8, or let --fix do it.",
-            "JSON": "One whole JSON object a line, made by a JSON library.",
-        }[error.kind]
+        remedy = "Save the file as UTF-8, or let --fix do it."
+        if error.kind == "JSON":
+            remedy = "One whole JSON object a line, made by a JSON library."
+            if line.strip() in (b"{", b"["):
+                remedy += ALL_IN_ONE
         return [Problem(error.kind, str(error), remedy, column=error.column)], None
     if not isinstance(example, dict):
         what = f"It is a JSON {_name(example)}, not an object."
-        return [Problem("JSON", what, "One JSON object a line.")], None
+        hint = ALL_IN_ONE if isinstance(example, list) else ""
+        return [Problem("JSON", what, f"One JSON object a line.{hint}")], None
     rules = {"supervised": _chat, "dpo": _preference, "reinforcement": _graded}[method]
     return list(rules(example)), example
 

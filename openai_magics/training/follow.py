@@ -27,6 +27,8 @@ __all__ = ["Following", "State", "WatchingStopped"]
 
 QUICK, SLOW = 0.5, 15.0
 """Seconds between two looks at a job: at first, and at most."""
+LISTED = 250
+"""Events that a record keeps whole: of more, what the result file tells of steps is left out."""
 PATIENCE = 20
 """Looks in a row that may fail before watching does."""
 
@@ -71,7 +73,7 @@ class State:
     def payload(self) -> dict[str, Any]:
         """What is recorded."""
         events = self.events
-        if self.result:  # the same figures, at a tenth of the size
+        if self.result and len(events) > LISTED:  # the same figures, at a tenth of the size
             events = [item for item in events if item.get("type") != "metrics"]
         return {
             "job": self.job,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import NoneType
 from typing import Any
 
 from openai_magics.errors import OptionError, nearest
@@ -23,6 +25,7 @@ HYPER: Mapping[str, tuple[type, float, float]] = {
 }
 """Hyperparameters with their bounds (``FineTuneSupervisedHyperparameters`` and its like)."""
 ANY = Columns()
+MOST_METADATA = 15
 EFFORTS = ("default", "low", "medium", "high")
 
 
@@ -50,18 +53,22 @@ class JobOptions:
         method_checked(self.method)
         for name, value in self.hyperparameters.items():
             _check_hyper(name, value)
+        for name, value in (("suffix", self.suffix), ("description", self.description)):
+            if not isinstance(value, (str, NoneType)):
+                raise OptionError(f"{name} = {value!r} is no text.", f'Write {name}: "…".')
+        if not isinstance(self.seed, (int, NoneType)) or isinstance(self.seed, bool):
+            raise OptionError(f"seed = {self.seed!r} is not possible.", "It is a whole number.")
+        if not isinstance(self.split, (int, float, NoneType)):
+            raise OptionError(
+                f"split = {self.split!r} is not possible.", "It is a part between 0 and 1: 0.1."
+            )
         if self.suffix is not None and not 1 <= len(self.suffix) <= 64:
             raise OptionError("A suffix has 1 to 64 characters.", f"This one: {self.suffix[:80]!r}")
         if self.validation is not None and self.split is not None:
             raise OptionError(
                 "There is a validation file, and a split as well.", "Give one of the two."
             )
-        for key, text in self.metadata.items():
-            if len(str(key)) > 64 or len(str(text)) > 512:
-                raise OptionError(
-                    f"The metadata {str(key)[:64]!r} is too long.",
-                    "A key has up to 64 characters, a value 512.",
-                )
+        _check_metadata(self.metadata)
 
     @property
     def epochs(self) -> int | None:
@@ -86,6 +93,20 @@ def method_checked(method: str | None) -> str | None:
     return method
 
 
+def _check_metadata(metadata: Mapping[str, Any]) -> None:
+    if len(metadata) > MOST_METADATA:
+        raise OptionError(
+            f"The metadata has {len(metadata)} keys.",
+            f"There may be {MOST_METADATA}, and one that marks the job.",
+        )
+    for key, text in metadata.items():
+        if len(str(key)) > 64 or len(str(text)) > 512:
+            raise OptionError(
+                f"The metadata {str(key)[:64]!r} is too long.",
+                "A key has up to 64 characters, a value 512.",
+            )
+
+
 def _check_hyper(name: str, value: Any) -> None:
     if name == "reasoning_effort":
         if value not in EFFORTS:
@@ -108,6 +129,8 @@ def _check_hyper(name: str, value: Any) -> None:
         )
 
 
+TEXTS = ("model", "base_url", "suffix", "description", "prompt", "completion", "rejected", "system")
+MAPPINGS = ("hyperparameters", "metadata", "grader")
 KEYS = (
     "data",
     "model",
@@ -155,14 +178,35 @@ def from_mapping(given: Any) -> dict[str, Any]:
                 f"Keys: {', '.join(KEYS)}, and hyperparameters.",
             )
         else:
-            found[name] = value
+            found[name] = _as_meant(name, value)
     method = found.get("method")
     if isinstance(method, Mapping):
         kind = str(method.get("type"))
-        inner = method.get(kind) or {}
+        inner = _mapping(f"method.{kind}", method.get(kind) or {})
         hyper = {**(inner.get("hyperparameters") or {}), **hyper}
         found["method"] = kind
         if "grader" in inner:
             found["grader"] = inner["grader"]
     found["hyperparameters"] = {**(found.get("hyperparameters") or {}), **hyper}
     return found
+
+
+def _as_meant(name: str, value: Any) -> Any:
+    """Return a value of a job as its key means it: YAML reads ``suffix: 2024`` as a number."""
+    if value is None:
+        return None
+    if name in TEXTS and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
+    if name == "metadata":
+        held = _mapping(name, value)
+        return {str(key): v if isinstance(v, str) else json.dumps(v) for key, v in held.items()}
+    return _mapping(name, value) if name in MAPPINGS else value
+
+
+def _mapping(name: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise OptionError(
+            f"{name} is not a set of keys and values but {value!r}.",
+            f"In YAML each stands on a line of its own, further in than {name}.",
+        )
+    return value

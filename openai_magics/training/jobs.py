@@ -61,7 +61,7 @@ def ended(job: Mapping[str, Any]) -> bool:
 
 
 def jobs_frame(
-    jobs: Iterable[Mapping[str, Any]], kept: Mapping[str, Mapping[str, Any]] = {}
+    jobs: Iterable[Mapping[str, Any]], descriptions: Mapping[str, str] = {}
 ) -> pd.DataFrame:
     """Return one row a job, newest first.
 
@@ -73,7 +73,7 @@ def jobs_frame(
     rows = [
         {
             **{name: job.get(name) for name in JOBS},
-            "description": kept.get(str(job.get("id")), {}).get("description") or None,
+            "description": descriptions.get(str(job.get("id"))) or None,
             "created": job.get("created_at"),
             "finished": job.get("finished_at"),
             "error": (job.get("error") or {}).get("message") or None,

@@ -15,7 +15,7 @@ from typing import Any
 from openai_magics.exchange import Exchange
 from openai_magics.training.submit import MARK
 
-__all__ = ["Lineage", "cells_that_make", "lineage"]
+__all__ = ["Lineage", "cells_that_make", "cells_that_ran", "lineage"]
 
 LARGEST = 50_000_000
 
@@ -81,7 +81,9 @@ def _shown(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def lineage(exchanges: Iterable[Exchange], job: Mapping[str, Any]) -> Lineage:
+def lineage(
+    exchanges: Iterable[Exchange], job: Mapping[str, Any], ran: Mapping[str, str] = {}
+) -> Lineage:
     """Return the lineage of a job from the records of a dialogue.
 
     Parameters
@@ -89,6 +91,8 @@ def lineage(exchanges: Iterable[Exchange], job: Mapping[str, Any]) -> Lineage:
     exchanges : iterable of Exchange
     job : mapping
         As the API shows it.
+    ran : mapping
+        Ids of records to the cells that showed them in this run, where a record names none.
     """
     name, tuned = str(job.get("id")), job.get("fine_tuned_model")
     files = {key: job[key] for key in ("training_file", "validation_file") if job.get(key)}
@@ -98,16 +102,16 @@ def lineage(exchanges: Iterable[Exchange], job: Mapping[str, Any]) -> Lineage:
         payload = item.reply.payload if item.reply else None
         if item.request.kind == "train" and isinstance(payload, Mapping):
             if payload.get("id") == name:
-                found = _from_record(item, payload)
-        elif tuned and item.cell and item.reply is not None:
+                found = _from_record(item, payload, item.cell or ran.get(item.id))
+        elif tuned and (cell := item.cell or ran.get(item.id)) and item.reply is not None:
             models = {item.request.model, item.resolved.model, item.reply.model}
             # Its checkpoints have its name and a step after it.
             if any(str(model).startswith(tuned) for model in models if model):
-                used[item.cell] = None
+                used[cell] = None
     return Lineage(name, job.get("model"), tuned, files=files, used_in=tuple(used), **found)
 
 
-def _from_record(item: Exchange, payload: Mapping[str, Any]) -> dict[str, Any]:
+def _from_record(item: Exchange, payload: Mapping[str, Any], cell: str | None) -> dict[str, Any]:
     said, about = item.request.parameters, payload.get(MARK) or {}
     shown = ("method", "hyperparameters", "seed", "suffix")
     return {
@@ -115,7 +119,7 @@ def _from_record(item: Exchange, payload: Mapping[str, Any]) -> dict[str, Any]:
         "sha256": (said.get("training") or {}).get("sha256"),
         "validation": (said.get("validation") or {}).get("sha256"),
         "made_in": tuple(about.get("made_in") or ()),
-        "started_in": (item.cell,) if item.cell else (),
+        "started_in": (cell,) if cell else (),
         "said": {name: said[name] for name in shown if said.get(name)},
     }
 
@@ -125,20 +129,48 @@ def cells_that_make(notebook: Path, name: str, *, file: bool) -> tuple[str, ...]
 
     Nothing where the notebook cannot be read: it is a help to the reader, not a fact.
     """
+    return tuple(cell for cell, text in _code_of(notebook) if _makes(text, name, file=file))
+
+
+def cells_that_ran(notebook: Path, nameless: Iterable[tuple[str, Iterable[str]]]) -> dict[str, str]:
+    """Return the cells of records that were shown by cells whose ids were not told.
+
+    A client that runs a notebook on its own tells a kernel no ids, so a cell is known by its
+    source; of several with one source, the first to run is the first in the notebook.
+
+    Parameters
+    ----------
+    notebook : Path
+    nameless : iterable
+        In the order in which they ran: the source of a cell, and the ids of its records.
+    """
+    by_source: dict[str, list[str]] = {}
+    for cell, text in _code_of(notebook):
+        by_source.setdefault(text.strip(), []).append(cell)
+    found: dict[str, str] = {}
+    for code, records in nameless:
+        if same := by_source.get(code.strip()):
+            cell = same.pop(0) if len(same) > 1 else same[0]
+            found |= dict.fromkeys(records, cell)
+    return found
+
+
+def _code_of(notebook: Path) -> list[tuple[str, str]]:
+    """Return the code cells of a notebook that have an id, with their source."""
     try:
         if notebook.stat().st_size > LARGEST:
-            return ()
+            return []
         held = json.loads(notebook.read_text("utf-8"))
         cells = [cell for cell in held["cells"] if cell.get("cell_type") == "code"]
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
-        return ()
+        return []
     found = []
     for cell in cells:
         source = cell.get("source")
         text = source if isinstance(source, str) else "".join(source or ())
-        if _makes(text, name, file=file) and isinstance(cell.get("id"), str):
-            found.append(cell["id"])
-    return tuple(found)
+        if isinstance(cell.get("id"), str):
+            found.append((cell["id"], text))
+    return found
 
 
 def _makes(source: str, name: str, *, file: bool) -> bool:

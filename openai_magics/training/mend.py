@@ -59,7 +59,7 @@ def mend(source: Source, method: str, validation: Source | None = None) -> Mende
     path, file = _new(folder, Path(source.name.rstrip("/")).stem or "data")
     try:
         with file:
-            for line in _lines(source):
+            for line in _lines(source, changed):
                 example, notes, reason = _mended(line, method)
                 if example is None:
                     left[reason] += 1
@@ -92,8 +92,11 @@ def _new(folder: Path, stem: str) -> tuple[Path, Any]:
     raise OptionError(f"{folder} holds a thousand mended copies.", "Remove some.")
 
 
-def _lines(source: Source) -> Iterator[bytes]:
+def _lines(source: Source, changed: Counter[str] | None = None) -> Iterator[bytes]:
     for block in source.blocks():
+        if changed is not None:
+            whole = (each for each in block.problems if each.kind == "encoding")
+            changed.update("encoding of the file" for _ in whole)
         yield from block.data.removesuffix(b"\n").split(b"\n") if block.data else ()
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Pair", "Repeats"]
+__all__ = ["Found", "Pair", "Repeats"]
 
 RUN = 1 << 16
 PARTS = 256
@@ -51,6 +51,28 @@ class Told:
         self.pairs = sorted(self.pairs, key=lambda pair: pair.place)[:MOST]
 
 
+@dataclass
+class Found:
+    """What repeats: the same examples, and those that answer a prompt otherwise than its first.
+
+    ``leaked`` and ``half_leaked`` are those of the two whose first stands before `boundary`, and
+    they do not.
+    """
+
+    boundary: int = 1 << 62
+    same: Told = field(default_factory=Told)
+    other: Told = field(default_factory=Told)
+    leaked: Told = field(default_factory=Told)
+    half_leaked: Told = field(default_factory=Told)
+
+    def add(self, places: Any, firsts: Any, *, same: bool) -> None:
+        """Take pairs as two arrays."""
+        across = (places >= self.boundary) & (firsts < self.boundary)
+        within, leak = (self.same, self.leaked) if same else (self.other, self.half_leaked)
+        within.add(places[~across], firsts[~across])
+        leak.add(places[across], firsts[across])
+
+
 class Repeats:
     """Takes examples with `prompts`, `answers` and `places`, then tells of those that repeat.
 
@@ -60,7 +82,7 @@ class Repeats:
 
     def __init__(self) -> None:
         self.prompts, self.answers, self.places = array("q"), array("q"), array("q")
-        self._same, self._other = Told(), Told()
+        self._found = Found()
         self._file: Any = None
         self._runs: list[tuple[int, list[int]]] = []
 
@@ -69,6 +91,10 @@ class Repeats:
         self.prompts.frombytes(prompts.tobytes())
         self.answers.frombytes(answers.tobytes())
         self.places.frombytes(places.tobytes())
+
+    def validation_from(self, place: int) -> None:
+        """Say that what comes from this place on is validation data."""
+        self._found.boundary = place
 
     def full(self) -> None:
         """Write a run to the disk where enough has come."""
@@ -90,7 +116,7 @@ class Repeats:
 
         # What repeats within a run is counted here: a file of one line a million times over
         # leaves one row a run.
-        table = _apart(_once(self._taken(), self._same), self._other, SAME_PROMPT)
+        table = _apart(_once(self._taken(), self._found), self._found, SAME_PROMPT)
         step = 2**64 // PARTS
         edges = np.array([-(2**63) + n * step for n in range(1, PARTS)], np.int64)
         cuts = [0, *np.searchsorted(table[0], edges).tolist(), table.shape[1]]
@@ -115,14 +141,14 @@ class Repeats:
             yield np.concatenate(pieces).T
         self._file.close()
 
-    def found(self) -> tuple[Told, Told]:
-        """Return the duplicates, and the examples that answer a prompt otherwise than its first."""
+    def found(self) -> Found:
+        """Return all that repeats."""
         for table in self._parts():
-            _apart(_once(table, self._same), self._other, 0)
-        return self._same, self._other
+            _apart(_once(table, self._found), self._found, 0)
+        return self._found
 
 
-def _once(table: Any, same: Told) -> Any:
+def _once(table: Any, found: Found) -> Any:
     """Count the examples that are there before; return a table without them, by prompt."""
     import numpy as np
 
@@ -132,11 +158,11 @@ def _once(table: Any, same: Told) -> Any:
     table = table[:, np.lexsort((table[2], table[1], table[0]))]
     again = np.zeros(table.shape[1], bool)
     again[1:] = (table[:2, 1:] == table[:2, :-1]).all(axis=0)
-    _tell(same, table[2], again, ~again)
+    _tell(found, table[2], again, ~again, same=True)
     return table[:, ~again]
 
 
-def _apart(table: Any, other: Told, kept: int) -> Any:
+def _apart(table: Any, found: Found, kept: int) -> Any:
     """Count the examples after the first *kept* + 1 of a prompt; return a table without them.
 
     *table* is sorted by prompt.
@@ -151,12 +177,12 @@ def _apart(table: Any, other: Told, kept: int) -> Any:
     places = np.arange(table.shape[1])
     rank = places - np.maximum.accumulate(np.where(begins, places, 0))
     over = rank > kept
-    _tell(other, table[2], over, begins)
+    _tell(found, table[2], over, begins, same=False)
     return table[:, ~over]
 
 
-def _tell(told: Told, places: Any, chosen: Any, begins: Any) -> None:
+def _tell(found: Found, places: Any, chosen: Any, begins: Any, *, same: bool) -> None:
     import numpy as np
 
     firsts = np.maximum.accumulate(np.where(begins, np.arange(len(begins)), 0))
-    told.add(places[chosen], places[firsts[chosen]])
+    found.add(places[chosen], places[firsts[chosen]], same=same)

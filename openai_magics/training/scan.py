@@ -30,7 +30,7 @@ from openai_magics.training.problems import Problem, Report
 from openai_magics.training.repeats import Repeats
 from openai_magics.training.sources import Block, Source
 
-__all__ = ["PLACE", "Scan", "too_long"]
+__all__ = ["LEAKED", "PLACE", "Scan", "too_long"]
 
 PLACE = 1 << 40
 """A place is a line plus this times the number of its file."""
@@ -170,22 +170,29 @@ class Scan:
         self.repeats.answers.append(hash(line.rstrip(b"\r")) if graded else answer)
         self.repeats.places.append(self._base + at)
 
-    def tell_repeats(self, split: int) -> None:
-        """Report what repeats; the first *split* files are training data, the others validation."""
-        same, other = self.repeats.found()
-        for told, kinds in ((same, (DUPLICATE, LEAKED)), (other, (CONTRADICTED, HALF_LEAKED))):
+    def validation_follows(self) -> None:
+        """Say that the sources to come are validation data."""
+        self.repeats.validation_from(len(self.files) * PLACE)
+
+    def tell_repeats(self) -> None:
+        """Report what repeats."""
+        found = self.repeats.found()
+        for told, (kind, severity, what, remedy) in (
+            (found.same, DUPLICATE),
+            (found.leaked, LEAKED),
+            (found.other, CONTRADICTED),
+            (found.half_leaked, HALF_LEAKED),
+        ):
             for pair in told.pairs:
                 file, line = divmod(pair.place, PLACE)
                 first_file, first = divmod(pair.first, PLACE)
-                crossed = (file < split) != (first_file < split)
-                kind, severity, what, remedy = kinds[crossed]
                 where = f"line {first}"
-                if crossed or file != first_file:
+                if file != first_file:
                     where += f" of {self.files[first_file]}"
-                found = Problem(kind, what.format(where), remedy, severity)
-                self.report.add([found], line, self.files[file])
+                self.report.add(
+                    [Problem(kind, what.format(where), remedy, severity)], line, self.files[file]
+                )
             if (over := told.count - len(told.pairs)) > 0:
-                kind, severity, _, _ = kinds[0]
                 self.report.counts[severity, kind] += over
 
 

@@ -7,6 +7,7 @@ learned (``weight`` of ``FineTuneChatCompletionRequestAssistantMessage``).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -71,6 +72,9 @@ def chosen(exchanges: Iterable[Exchange], wanted: Selection) -> Chosen:
     records.check(wanted.conversation)
     chains = records.standing(wanted.conversation)
     if wanted.narrow:
+        held = [turn.exchange for chain in chains for turn in chain.turns]
+        if held and not any(map(wanted.takes, held)):
+            raise _none_fits(held, wanted)
         chains = [cut for chain in chains if (cut := _cut(chain, wanted)) is not None]
     examples: list[dict[str, Any]] = []
     used: list[Exchange] = []
@@ -95,6 +99,21 @@ def chosen(exchanges: Iterable[Exchange], wanted: Selection) -> Chosen:
         )
     cells = tuple(dict.fromkeys(item.cell for item in used if item.cell))
     return Chosen(tuple(examples), cells, tuple(item.id for item in used), left)
+
+
+def _none_fits(held: Sequence[Exchange], wanted: Selection) -> OptionError:
+    """Return the error for a choice that no answer fits, with what there is to choose from."""
+    said = [f"the cell {name!r}" for name in wanted.cells]
+    said += [f"the sentiment {name!r}" for name in wanted.sentiments]
+    cells = dict.fromkeys(item.cell for item in held if item.cell)
+    kinds = Counter(item.reply.sentiment for item in held if item.reply and item.reply.sentiment)
+    there = []
+    if wanted.cells:
+        there.append(f"Cells with answers: {', '.join(cells) or 'none is known by its id'}.")
+    if wanted.sentiments:
+        counted = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()))
+        there.append(f"Sentiments of answers: {counted or 'none was judged'}.")
+    return OptionError(f"No answer of the dialogue has {' and '.join(said)}.", " ".join(there))
 
 
 def _cut(chain: Chain, wanted: Selection) -> Chain | None:

@@ -80,6 +80,11 @@ class Training(Desk):
         found = self.looked(data, options, own=False)
         if not found.ok and not options.force:
             raise _refused(found)
+        if found.method == "reinforcement" and options.grader is None:
+            raise OptionError(
+                "Reinforcement needs a grader, which says how good an answer is.",
+                "Give it as  grader:  in a %%train cell, in the API's shape: type, name, input, …",
+            )
         with ExitStack() as stack:
             training = material(source, stack)
             held_out = material(validation, stack) if validation is not None else None
@@ -95,7 +100,9 @@ class Training(Desk):
                 seen = self.looked(data, options) if own else found
                 if confirm is not None:
                     confirm(seen, target)
+                described = {"description": options.description} if options.description else {}
                 return {
+                    **described,
                     "data": source.name,
                     "made_in": list(options.made_in or self._made_in(source)),
                     "summary": [list(row) for row in seen.summary],
@@ -186,9 +193,7 @@ class Training(Desk):
         )
 
     def _made_in(self, source: Source) -> tuple[str, ...]:
-        name = self.dialogue.path.name.removesuffix(".dialogue.json")
-        notebook = self.dialogue.path.with_name(f"{name}.ipynb")
-        return cells_that_make(notebook, source.name, file=Path(source.name).suffix != "")
+        return cells_that_make(self.notebook, source.name, file=Path(source.name).suffix != "")
 
     def _keep(self, reply: Reply, options: JobOptions, request: Request) -> Started:
         job = {name: value for name, value in reply.payload.items() if name != MARK}
@@ -209,7 +214,7 @@ class Training(Desk):
                 "validation_file": job.get("validation_file"),
                 "method": said["method"],
                 "hyperparameters": said.get("hyperparameters"),
-                "cell": cells.cell_id(),
+                "cell": cells.cell_id() or self.ran().get(reply.id),
                 "created": job.get("created_at"),
             }
             self.file().keep(

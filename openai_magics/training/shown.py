@@ -68,7 +68,8 @@ def curves(state: State) -> Bundle:
     """Return the curves of a job: pictures, and in text a line each."""
     points = jobs.points(state.events, state.result)
     if not points:
-        text = "No figures have come yet."
+        over = jobs.ended(state.job)
+        text = "The job has ended without figures." if over else "No figures have come yet."
         return {"text/plain": text, "text/html": f"<p>{text}</p>"}, {}
     width = max(len(TITLES[name]) for name in points)
     lines = [
@@ -94,14 +95,21 @@ def _facts(job: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
     if job.get("trained_tokens") is not None:
         rows.append(("tokens trained on", f"{job['trained_tokens']:,}"))
-    hyper = job.get("hyperparameters") or {}
-    if hyper:
+    if hyper := _settings(job):
         rows.append(("settings", ", ".join(f"{k} {v}" for k, v in hyper.items() if v is not None)))
     if error := (job.get("error") or {}).get("message"):
         rows.append(("error", str(error)))
     if tuned := job.get("fine_tuned_model"):
         rows += [("tuned model", str(tuned)), ("ask it", f"%%ask -m {tuned}")]
     return rows
+
+
+def _settings(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the hyperparameters of a job; those of its method alone stand in the method."""
+    method = job.get("method")
+    inner = method.get(method.get("type")) if isinstance(method, Mapping) else None
+    own = inner.get("hyperparameters") if isinstance(inner, Mapping) else None
+    return {**(job.get("hyperparameters") or {}), **(own or {})}
 
 
 def _joined(*bundles: Bundle) -> Bundle:

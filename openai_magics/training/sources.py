@@ -269,7 +269,7 @@ def _json_items(path: Path) -> list[Any]:
 def _line_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     number = 0
     for block in line_blocks(path):
-        for line in block.data.splitlines():
+        for line in block.data.removesuffix(b"\n").split(b"\n"):
             number += 1
             if not line.strip():
                 continue

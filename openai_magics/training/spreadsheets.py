@@ -48,7 +48,8 @@ def csv_rows(path: Path, delimiter: str | None) -> Iterator[tuple[int, Mapping[s
                 begins = reader.line_num + 1
     except UnicodeDecodeError as error:
         raise OptionError(
-            f"{path.name} is not UTF-8 (the byte 0x{error.object[error.start]:02x}).",
+            f"{path.name}, line {_first_not_utf8(path)} is not UTF-8 "
+            f"(the byte 0x{error.object[error.start]:02x}).",
             "Save it as UTF-8 (in Excel: CSV UTF-8), or give pandas.read_csv(…, encoding=…).",
         ) from None
     except csv.Error as error:
@@ -58,6 +59,17 @@ def csv_rows(path: Path, delimiter: str | None) -> Iterator[tuple[int, Mapping[s
         ) from None
     except OSError as error:
         raise OptionError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _first_not_utf8(path: Path) -> int:
+    """Return the line at which a file stops being UTF-8; 0 where it is."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                return number
+    return 0
 
 
 def _named(names: list[str], row: list[str], path: Path, line: int) -> dict[str, Any]:

@@ -40,6 +40,7 @@ TUNABLE = (
     "Name one that can: at OpenAI gpt-4.1, gpt-4.1-mini, gpt-4.1-nano or gpt-4o-mini (--model); "
     "on this machine --model local."
 )
+REFUSED = "Change what the job says, then run the cell again: %train? lists what it takes."
 
 
 @dataclass
@@ -92,6 +93,7 @@ class Submitting:
             said = problem.problem.lower()
             if "not available for fine-tuning" in said or problem.code == "model_not_available":
                 raise _told(problem, "The model cannot be fine-tuned", TUNABLE) from None
+            problem.remedy = REFUSED
             raise
         finally:
             listener.notice("")

@@ -80,13 +80,15 @@ def maker(
             f"Name them: --prompt COL --completion COL. Its columns: {', '.join(held[:30])}.",
         )
     system = "system" if columns.system is None and "system" in held else None
+    more = _more(held, prompt, completion) if not columns.named else None
     used = {prompt, system}
     graded, question = method == "reinforcement", prompt
 
     def example(row: Mapping[str, Any]) -> Any:
         said = columns.system if system is None else _text(row[system])
         messages = [{"role": "system", "content": said}] if said else []
-        messages.append({"role": "user", "content": _text(row[question])})
+        asked = [_text(row[name]) for name in (question, more) if name is not None]
+        messages.append({"role": "user", "content": "\n\n".join(text for text in asked if text)})
         if graded or completion is None:
             rest = {name: _plain(row[name]) for name in held if name not in used}
             return {"messages": messages, **rest}
@@ -123,6 +125,13 @@ def _chosen(
             if method == METHODS[2]:
                 return by_lower[asked], None, None
     return prompt, completion, rejected
+
+
+def _more(names: list[str], prompt: str, completion: str | None) -> str | None:
+    """Return the column whose text follows the prompt: Alpaca's ``input`` is what is worked on."""
+    if prompt.lower() != "instruction" or completion is None:
+        return None
+    return next((name for name in names if name.lower() == "input"), None)
 
 
 def _plain(value: Any) -> Any:

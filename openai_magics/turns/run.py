@@ -157,6 +157,10 @@ class Turns:
         """
         return self._taking.shown.ids()
 
+    def nameless(self) -> list[tuple[str, list[str]]]:
+        """Return the cells of this run whose id was not told, in order: source and record ids."""
+        return self._taking.shown.nameless()
+
     def forget(self) -> None:
         """Begin anew: no conversation, no slot taken, nothing said."""
         self.conversations.clear()

@@ -168,3 +168,29 @@ def test_what_fails_is_said(tmp_path: Path, server: ScriptedServer) -> None:
         kernel.run("table = [{'ask': 'a', 'say': 'b'}]")
         ran = kernel.run("%train check table --prompt nope")
         assert "has no column 'nope'" in ran.error
+
+
+def test_cells_are_named_headless(tmp_path: Path, server: ScriptedServer) -> None:
+    """A client that tells no ids of cells: they are known by their source, in a replay as well."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    ask = "%%ask -m ft:gpt-4o-mini:org-scripted:sums:000001\nWhat is 2 + 2?"
+    start = "%train start rows --suffix sums --yes"
+    sources = [LOAD, ROWS, start, "%jobs watch --every 0", ask, ask, "%%ask\nHello"]
+    sources += ["%train check --from-dialogue --cell c6 -o found\nprint(len(found))", "%jobs show"]
+    held = [
+        {"cell_type": "code", "id": f"c{n}", "source": text.splitlines(keepends=True)}
+        for n, text in enumerate(sources)
+    ]
+    (folder / "tides.ipynb").write_text(json.dumps({"cells": held, "metadata": {}}), "utf-8")
+    for there in (env(tmp_path, server), env(tmp_path, None)):
+        with Kernel(folder, there, watched=False) as kernel:
+            *_, show = [kernel.ok(text) for text in sources]
+        rows = dict(line.split("  ", 1) for line in show.text.splitlines())
+        told = {name: rows[name].strip() for name in rows if name.endswith(("cell", "cells"))}
+        assert told == {
+            "data made in cells": "c1",
+            "started in cell": "c2",
+            "asked in cells": "c4, c5",
+        }
+    assert json.loads((folder / "job_ids.json").read_text("utf-8"))["ftjob-000001"]["cell"] == "c2"

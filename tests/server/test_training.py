@@ -10,10 +10,11 @@ import pytest
 
 from openai_magics import Session
 from openai_magics import errors as ours
+from openai_magics.training import shown
 from openai_magics.training.follow import State, WatchingStopped
 from openai_magics.training.job import JobOptions
 from openai_magics.training.submit import MARK
-from tests.scripted import Request, ScriptedServer, failures, training
+from tests.scripted import Request, ScriptedServer, error, failures, training
 from tests.server.ways import records, session
 
 ROWS = [(f"What is {n} + {n}?", f"It is {2 * n}.") for n in range(12)]
@@ -395,5 +396,61 @@ def test_lineage(scripted: ScriptedServer) -> None:
     assert found.said["suffix"] == "s"
     scripted.close()
     again = Session(mode="replay").training
-    assert again.id(state.job["fine_tuned_model"]) == state.job["id"]
+    for name in (state.job["fine_tuned_model"], f"{found.tuned}:ckpt-step-1"):
+        assert again.id(name) == state.job["id"]
+    assert again.id(f"{found.tuned}x") != state.job["id"]
     assert again.lineage(again.watch(str(found.tuned)).job).sha256 == found.sha256
+
+
+def test_reinforcement_needs_a_grader(scripted: ScriptedServer) -> None:
+    """It is asked for before anything is uploaded."""
+    rows = [{"messages": [{"role": "user", "content": f"{n}"}], "answer": n} for n in range(12)]
+    held = tuning(scripted)
+    with pytest.raises(ours.OptionError, match="needs a grader"):
+        held.training.start(rows)
+    assert scripted.requests == []
+
+
+def test_a_job_that_is_refused_names_no_option_of_asking(scripted: ScriptedServer) -> None:
+    """What to do is said of a job, which has no --dry-run."""
+    scripted.training.refuse = error(400, "invalid_request", "The suffix is taken.")
+    with pytest.raises(ours.RequestRefused, match="The suffix is taken") as caught:
+        tuning(scripted).train(ROWS)
+    assert "%train?" in str(caught.value.remedy)
+
+
+def test_a_description_outlives_its_file(scripted: ScriptedServer) -> None:
+    """It is in the record of the job as well; one that was written into the file counts more."""
+    held = tuning(scripted)
+    name = held.train(ROWS, description="as recorded")
+    assert held.training.descriptions() == {name: "as recorded"}
+    held.save_job_id(name, "as edited")
+    assert held.training.descriptions() == {name: "as edited"}
+    Path("job_ids.json").unlink()
+    assert list(held.list_jobs()["description"]) == ["as recorded"]
+    with pytest.raises(ours.OptionError, match="Which job") as caught:
+        Session(mode="replay").training.job()
+    assert caught.value.remedy == "Name one: see %jobs."
+    held.save_job_id(name, "again")
+    with pytest.raises(ours.OptionError, match="Which job") as caught:
+        Session(mode="replay").training.job()
+    assert name in str(caught.value.remedy)
+
+
+def test_events_of_a_job_that_has_ended(scripted: ScriptedServer) -> None:
+    """They are those that there were while it ran, its steps too."""
+    held = tuning(scripted)
+    name = held.train(ROWS)
+    assert held.training.watch(every=0.0).job["status"] == "succeeded"
+    seen = [event["message"] for event in held.training.state().events]
+    assert seen == [event["message"] for event in scripted.training.jobs[name].events]
+    assert "Step 1/3: training loss=2.00" in seen
+
+
+def test_settings_of_a_method() -> None:
+    """What a method alone takes is shown with the rest."""
+    own = {"type": "dpo", "dpo": {"hyperparameters": {"n_epochs": 2, "beta": 0.2}}}
+    job = {"id": "ftjob-1", "status": "cancelled", "model": "m", "method": own}
+    bundle, _ = shown.state_bundle(State(job))
+    assert "n_epochs 2, beta 0.2" in bundle["text/plain"]
+    assert "ended without figures" in bundle["text/plain"]

@@ -160,7 +160,7 @@ ROOMS = {
     "lineage": "chains conversation dialogue errors exchange",
     "turns": "turns.asking turns.run",
     "turns.asking": "branches cells conversation exchange replay",
-    "turns.shown": "conversation",
+    "turns.shown": "cells conversation",
     "turns.recorder": "cells dialogue errors exchange failures replay turns.asking",
     "turns.taking": "client config conversation dialogue errors exchange lineage replay "
     "turns.asking turns.recorder turns.shown",
@@ -221,9 +221,9 @@ ROOMS = {
     "training.mend": "errors training.diagnose training.formats training.messages training.sources",
     "training.shown": "calls charts errors render training training.follow training.jobs",
     "training.checks": "cells client config errors exchange training.check training.checked "
-    "training.data training.job training.selection training.sources turns",
+    "training.data training.job training.lineage training.selection training.sources turns",
     "training.desk": "calls client config connection errors exchange pages training "
-    "training.checks training.follow training.jobs training.kept training.lineage turns",
+    "training.checks training.follow training.jobs training.kept training.lineage training.submit turns",
     "training.service": "calls cells connection errors exchange training.check training.desk "
     "training.exporting training.job training.lineage training.material training.sources training.submit "
     "training.terms turns",

@@ -362,6 +362,14 @@ def test_encodings(tmp_path: Path) -> None:
     assert "0xe9" in row.problem
 
 
+@pytest.mark.parametrize("indent", [None, 1], ids=["a list", "indented"])
+def test_a_document_that_is_called_lines(tmp_path: Path, indent: int | None) -> None:
+    """A file that is one JSON document is told what it is to be called."""
+    path = tmp_path / "d.jsonl"
+    path.write_text(json.dumps([good()[0]], indent=indent))
+    assert "call it .json" in found(path).report.rows[0].remedy
+
+
 @pytest.mark.parametrize("content", [b"", b"\n", b"\xef\xbb\xbf"], ids=["nothing", "blank", "mark"])
 def test_an_empty_file(tmp_path: Path, content: bytes) -> None:
     """It is an error, and no division by zero."""
@@ -412,10 +420,28 @@ def test_split_leakage(tmp_path: Path) -> None:
 
 
 def test_validation_equal_to_training(tmp_path: Path) -> None:
-    """Every example leaks."""
+    """Every example leaks, which is said first of all, and in one line."""
     path = written(tmp_path / "d.jsonl")
     result = check(source_of(path), source_of(path))
-    assert result.report.counts["error", "split leakage"] == 12
+    assert result.report.counts["error", "split leakage"] == 13
+    assert "The validation data is the training data" in result.problems["problem"].iloc[0]
+
+
+def test_leakage_among_many_repeats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much repeats within the training data, what leaks is told, and counted as that."""
+    monkeypatch.setattr("openai_magics.training.repeats.RUN", 1000)
+    same = [chat(USER, ASSISTANT)] * 700
+    held_out = [
+        chat(USER, ASSISTANT),
+        *(chat({**USER, "content": n}, ASSISTANT) for n in ("one", "two")),
+    ]
+    path = written(tmp_path / "d.jsonl", *same)
+    result = check(source_of(path), source_of(held_out, name="held_out"))
+    told = [(row.file, row.line) for row in result.report.rows if row.kind == "split leakage"]
+    assert told == [("held_out", 1)]
+    many = [chat({**USER, "content": str(n)}, ASSISTANT) for n in range(3000)]
+    result = check(source_of(many), source_of(many[:2500], name="held_out"))
+    assert result.report.counts == {("error", "split leakage"): 2500}
 
 
 def test_lengths(tmp_path: Path) -> None:

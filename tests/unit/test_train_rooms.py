@@ -17,7 +17,7 @@ from openai_magics.training import jobs, repeats, shown
 from openai_magics.training.follow import State
 from openai_magics.training.job import JobOptions, from_mapping
 from openai_magics.training.kept import JobsFile
-from openai_magics.training.lineage import cells_that_make
+from openai_magics.training.lineage import cells_that_make, cells_that_ran
 from openai_magics.training.mend import mend
 from openai_magics.training.repeats import Pair, Repeats
 from openai_magics.training.selection import Selection, chosen
@@ -38,7 +38,8 @@ def test_repeats(monkeypatch: pytest.MonkeyPatch, run: int) -> None:
         held.answers.append(answer)
         held.places.append(place)
         held.full()
-    same, other = held.found()
+    found = held.found()
+    same, other = found.same, found.other
     firsts: dict[Any, int] = {}
     expected: dict[str, list[Pair]] = {"same": [], "other": []}
     for place, (prompt, answer) in enumerate(given, 1):
@@ -65,7 +66,8 @@ def test_one_line_many_times(monkeypatch: pytest.MonkeyPatch) -> None:
         held.places.append(place)
         held.full()
     assert held._file.seek(0, 2) <= 24 * (10 * 101 + 10)
-    same, other = held.found()
+    found = held.found()
+    same, other = found.same, found.other
     assert same.count >= 9_990
     assert other.count + same.count == 19_999
 
@@ -113,7 +115,7 @@ def test_mend(tmp_path: Path) -> None:
         ["café", "h"],
     ]
     assert done.left_out == {"duplicate": 1, "blank line": 1, "not JSON": 1, "no answer": 1}
-    assert done.changed["encoding"] == 1
+    assert (done.changed["encoding"], done.changed["encoding of the file"]) == (1, 1)
     assert "7 examples" in str(done)
     from openai_magics.training.check import check
 
@@ -185,6 +187,12 @@ def test_two_processes_keep_jobs(tmp_path: Path) -> None:
         ({"suffix": ""}, "1 to 64"),
         ({"validation": "a", "split": 0.1}, "a split as well"),
         ({"metadata": {"k" * 65: "v"}}, "too long"),
+        ({"metadata": dict.fromkeys("abcdefghijklmnop", "v")}, "16 keys"),
+        ({"suffix": 5}, "suffix = 5 is no text"),
+        ({"description": ["a"]}, "is no text"),
+        ({"seed": "x"}, "seed = 'x' is not possible"),
+        ({"seed": True}, "seed = True is not possible"),
+        ({"split": "x"}, "split = 'x' is not possible"),
     ],
 )
 def test_impossible_jobs(given: dict[str, Any], says: str) -> None:
@@ -206,6 +214,18 @@ def test_jobs_as_written() -> None:
         "method": "dpo",
         "hyperparameters": {"beta": 0.1, "batch_size": "auto"},
     }
+    told = {"suffix": 2024, "metadata": {"run": 3, "who": "me"}, "description": 1.5}
+    assert from_mapping(told) == {
+        "suffix": "2024",
+        "metadata": {"run": "3", "who": "me"},
+        "description": "1.5",
+        "hyperparameters": {},
+    }
+    for name in ("metadata", "hyperparameters", "grader"):
+        with pytest.raises(ours.OptionError, match=f"{name} is not a set of keys"):
+            from_mapping({name: "x"})
+    with pytest.raises(ours.OptionError, match=r"method\.dpo is not a set of keys"):
+        from_mapping({"method": {"type": "dpo", "dpo": "x"}})
     with pytest.raises(ours.OptionError, match="did you mean 'suffix'"):
         from_mapping({"sufix": "a"})
     with pytest.raises(ours.OptionError, match="not a set of keys"):
@@ -235,8 +255,15 @@ def test_the_dialogue_as_data() -> None:
     assert cut.cells == ("c2",)
     with pytest.raises(ours.OptionError, match="did you mean 'draft'"):
         chosen(talk.file, Selection("drafts"))
+    with pytest.raises(
+        ours.OptionError, match="has the cell 'c9' and the sentiment 'neu"
+    ) as caught:
+        chosen(talk.file, Selection(cells=("c9",), sentiments=("neutral",)))
+    assert caught.value.remedy == (
+        "Cells with answers: c1, c2, c3, c4. Sentiments of answers: negative 1, positive 3."
+    )
     with pytest.raises(ours.OptionError, match="no whole answer"):
-        chosen(talk.file, Selection(sentiments=("neutral",)))
+        chosen([], Selection(sentiments=("neutral",)))
 
 
 def test_cells_that_make(tmp_path: Path) -> None:
@@ -257,6 +284,18 @@ def test_cells_that_make(tmp_path: Path) -> None:
     path.write_text("{")
     assert cells_that_make(path, "rows", file=False) == ()
     assert cells_that_make(tmp_path / "none.ipynb", "rows", file=False) == ()
+
+
+def test_cells_that_ran(tmp_path: Path) -> None:
+    """Known by their source; of several alike the first to run is the first, the last stays it."""
+    sources = [("a", "%%ask\nHello"), ("b", "x = 1"), ("c", "%%ask\nHello\n"), ("d", "%%ask\nYes")]
+    path = tmp_path / "n.ipynb"
+    held = [{"cell_type": "code", "id": name, "source": text} for name, text in sources]
+    path.write_text(json.dumps({"cells": held}))
+    hello = "%%ask\nHello"
+    ran = [(hello, ["1", "2"]), ("%%ask\nNo", ["3"]), (hello, ["4"]), (hello, ["5"])]
+    assert cells_that_ran(path, ran) == {"1": "a", "2": "a", "4": "c", "5": "c"}
+    assert cells_that_ran(tmp_path / "none.ipynb", ran) == {}
 
 
 # --- what is shown
@@ -297,7 +336,9 @@ def test_a_picture_of_a_job() -> None:
     assert data["text/html"].count("<svg") == 2
     assert "currentColor" in data["text/html"]
     assert shown.state_bundle(State(job=dict(JOB), result=CSV)) == shown.state_bundle(state)
-    assert shown.curves(State(job=dict(JOB)))[0]["text/plain"] == "No figures have come yet."
+    ended, running = State(job=dict(JOB)), State(job={**JOB, "status": "running"})
+    assert shown.curves(ended)[0]["text/plain"] == "The job has ended without figures."
+    assert shown.curves(running)[0]["text/plain"] == "No figures have come yet."
 
 
 def test_a_hostile_service() -> None:

@@ -13,6 +13,7 @@ import pytest
 from openai_magics import errors as ours
 from openai_magics.training.check import check
 from openai_magics.training.material import material, split
+from openai_magics.training.mend import mend
 from openai_magics.training.sources import source_of
 from openai_magics.training.tables import Columns
 
@@ -64,7 +65,7 @@ def test_delimiters(tmp_path: Path, mark: str) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"prompt,completion\ncaf\xe9,a\n", "not UTF-8 .the byte 0xe9"),
+        (b"prompt,completion\ncaf\xe9,a\n", "line 2 is not UTF-8 .the byte 0xe9"),
         (b'prompt,completion\n"a,b\n', "near line 2"),
         (b"prompt,completion\na,b,c\n", "line 2: 3 cells for 2 columns"),
         (b"", "is empty"),
@@ -93,6 +94,21 @@ def test_columns(tmp_path: Path) -> None:
     assert examples(frame.rename(columns={"q": "Question", "a": "Answer"}))[0] == pair("a", "b")
     own = pd.DataFrame({"system": ["s"], "prompt": ["p"], "completion": ["c"]})
     assert examples(own) == [pair("p", "c", "s")]
+
+
+def test_alpaca(tmp_path: Path) -> None:
+    """What an instruction is about stands in a column of its own, and is asked with it."""
+    rows = [
+        {"instruction": "Add.", "input": "1, 2", "output": "3"},
+        {"instruction": "Greet.", "input": "", "output": "Hello."},
+    ]
+    expected = [pair("Add.\n\n1, 2", "3"), pair("Greet.", "Hello.")]
+    assert examples(rows) == expected == examples(pd.DataFrame(rows))
+    assert examples(rows, Columns("instruction", "output"))[0] == pair("Add.", "3")
+    path = tmp_path / "d.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    mended = mend(source_of(path), "supervised")
+    assert examples(mended.path) == expected
 
 
 def test_other_methods() -> None:
@@ -129,6 +145,8 @@ def test_json_lines_with_columns(tmp_path: Path) -> None:
     path.write_text('{"q": "a", "a": "b"}\n\n{"q": "c", "a": "d"}\n')
     assert examples(path, Columns("q", "a")) == [pair("a", "b"), pair("c", "d")]
     assert source_of(path).path == path
+    path.write_text('{"q":\r"a", "a": "b"}\r\n', newline="")
+    assert examples(path, Columns("q", "a")) == [pair("a", "b")]
     path.write_text('{"q": "a"')
     with pytest.raises(ours.OptionError, match="line 1"):
         examples(path, Columns("q", "a"))
