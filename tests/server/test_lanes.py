@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import socket
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import httpx2
 import pytest
@@ -106,3 +109,132 @@ def test_a_proxy_is_heeded(scripted: ScriptedServer, monkeypatch: pytest.MonkeyP
         sender.send(ASKED)
     assert "service.example" in scripted.requests[-1].path
     scripted.take_problems()
+
+
+# --- as the client's own transport
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+ANSWERS = {
+    "of a length": HEAD + b"Content-Length: 5\r\nX-One: a\r\nX-ONE: b\r\n\r\nFine.",
+    "of no length": HEAD + b"\r\nFine.",
+    "of an older server": b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nFine.",
+    "in chunks": HEAD
+    + b"Transfer-Encoding: chunked\r\n\r\n3\r\nFin\r\n2;x=y\r\ne.\r\n0\r\nX-After: 1\r\n\r\n",
+    "packed": HEAD + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"Fine."),
+    "packed, and damaged": HEAD + b"Content-Encoding: gzip\r\n\r\nFine.",
+    "none": b"HTTP/1.1 204 No Content\r\n\r\n",
+    "with odd words": "HTTP/1.1 418 Caf\u00e9\r\nX-Name: \u00e9\r\nX-Empty:\r\nContent-Length: 0\r\n\r\n".encode(
+        "latin-1"
+    ),
+    "after others": b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n"
+    + HEAD
+    + b"Content-Length: 5\r\n\r\nFine.",
+    "cut off": HEAD + b"Content-Length: 9\r\n\r\nFine.",
+    "cut off in chunks": HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nFin",
+    "cut off between chunks": HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\nFin\r\n",
+    "no answer": b"",
+}
+
+
+@contextmanager
+def raw(
+    answer: bytes, ends: tuple[bytes, ...] = (b"END", b"0\r\n\r\n")
+) -> Iterator[tuple[str, list[bytes]]]:
+    """Answer each connection with *answer* and close it; yield the address and what was asked.
+
+    What is asked is whole once it *ends* so.
+    """
+    asked: list[bytes] = []
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            with connection:
+                came = b""
+                while not (came and came.endswith(ends)):
+                    came += connection.recv(65_536)
+                asked.append(came)
+                connection.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1/x?a=%20b", asked
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def told(transport: httpx2.BaseTransport, address: str, content: object = b"END") -> list[object]:
+    """Return what comes of a request, or how it fails and what is said of that."""
+    with httpx2.Client(transport=transport, trust_env=False) as client:
+        try:
+            response = client.post(address, content=content, timeout=60)  # type: ignore[arg-type]
+        except httpx2.HTTPError as error:
+            return [type(error), str(error)]
+    headers = [(name.lower(), value) for name, value in response.headers.raw]
+    return [response.status_code, response.reason_phrase, headers, response.content]
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_an_answer_is_read_as_by_the_client(name: str) -> None:
+    """Whole or cut off, in whatever form: the same response, or the same failure."""
+    with raw(ANSWERS[name]) as (address, asked):
+        ours, its = told(lanes.Lanes(), address), told(httpx2.HTTPTransport(), address)
+    assert ours == its
+    assert len(asked) == 2
+
+
+def test_what_is_no_http() -> None:
+    """Another protocol on that port is a failure that tells its first words."""
+    with raw(b"SSH-2.0-OpenSSH_9.6\r\n") as (address, _):
+        ours, its = told(lanes.Lanes(), address), told(httpx2.HTTPTransport(), address)
+    assert ours[0] is its[0] is httpx2.RemoteProtocolError
+    assert "SSH-2.0-OpenSSH_9.6" in str(ours[1])
+
+
+@pytest.mark.parametrize("kind", ["short", "long", "in pieces"])
+def test_a_request_is_sent_as_by_the_client(kind: str) -> None:
+    """Its line, its headers in their order, and its body, whatever its size or source."""
+
+    def body() -> object:
+        pieces = [b"a" * 70_000, b"b" * 70_000, b"END"]
+        return {"short": b"END", "long": b"".join(pieces), "in pieces": iter(pieces)}[kind]
+
+    with raw(ANSWERS["of a length"]) as (address, asked):
+        told(lanes.Lanes(), address, body())
+        told(httpx2.HTTPTransport(), address, body())
+    assert asked[0] == asked[1]
+
+
+def test_a_server_without_tls() -> None:
+    """It fails as by the client."""
+    with raw(b"HTTP/1.1 400 Bad Request\r\n\r\n", ends=(b"",)) as (address, _):
+        where = address.replace("http:", "https:")
+        ours, its = told(lanes.Lanes(), where), told(httpx2.HTTPTransport(), where)
+    assert ours == its
+    assert ours[0] is httpx2.ConnectError
+
+
+def test_nobody_listens() -> None:
+    """It fails as by the client."""
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        where = f"http://127.0.0.1:{unused.getsockname()[1]}/"
+    assert told(lanes.Lanes(), where) == told(httpx2.HTTPTransport(), where)
+
+
+def test_one_that_the_server_closed_meanwhile() -> None:
+    """Another one is opened, and the request does not fail."""
+    with (
+        raw(ANSWERS["of a length"]) as (address, asked),
+        httpx2.Client(transport=(transport := lanes.Lanes())) as client,
+    ):
+        for _ in range(3):
+            assert client.post(address, content=b"END").text == "Fine."
+            asyncio.run(until(lambda: not transport._idle[-1][1].open))
+            assert len(transport._idle) == 1
+    assert len(asked) == 3
