@@ -29,7 +29,7 @@ __all__ = ["CONCERNS_ALL", "CONCURRENCY", "Described", "checked", "described", "
 
 CONCURRENCY = 16
 """Images that are asked about at once, where nothing else is said."""
-READY = 4
+READY = 2
 """For so many images that are asked about, one more is made ready or recorded meanwhile."""
 CONCERNS_ALL = (
     NotConnected,

@@ -8,6 +8,7 @@ bytes are asked about once.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,6 @@ from openai_magics.errors import (
     MagicsError,
 )
 from openai_magics.exchange import AskOptions, Reply
-from openai_magics.gate import Gate
 from openai_magics.turns import Asking, Turns
 from openai_magics.twins import as_typed, twin
 
@@ -253,7 +253,8 @@ class Describing:
         count = checked(concurrency)
         self.asking(PROMPT if prompt is None else prompt, options, parameters)  # is it possible?
         once: many.Once[Reply] = many.Once()
-        gate = Gate(self.turns.live, count)
+        # More are under way than are asked about at once: others are made ready or recorded.
+        gate = self.turns.live.through(threading.Semaphore(count))
 
         def ask(item: Attached) -> Reply:
             asking = replace(self.describing(item, prompt, options, parameters), through=gate)

@@ -6,6 +6,8 @@ import asyncio
 import os
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from copy import copy
 from dataclasses import replace
 
 from openai_magics.calls import Listener
@@ -38,6 +40,16 @@ class Live:
         self.clients = Clients(settings)
         self._models: dict[str, str] = {}
         self._forms = forms.Forms()
+        self._gate: AbstractContextManager[object] = nullcontext()
+
+    def through(self, gate: AbstractContextManager[object]) -> Live:
+        """Return this sender, so that `send` holds *gate* while the service is asked.
+
+        That is from when a request is sent until its answer has come, or is known not to come.
+        """
+        other = copy(self)
+        other._gate = gate  # noqa: SLF001 - the same class
+        return other
 
     def target(self, request: Request) -> Target:
         """Return where *request* would go; nothing is started or sent."""
@@ -91,7 +103,7 @@ class Live:
         sent, wire = self._prepare(request, form, listener), self._wire(request)
         tries = retries_of(request, self.settings.get("retries")) + 1
         for tried in range(tries):
-            with watching(sent, wire, listener, tried, tries - tried - 1) as call:
+            with self._gate, watching(sent, wire, listener, tried, tries - tried - 1) as call:
                 kept = self.clients.sync(sent.target, sent.key)
                 response = start(kept, wire, sent, listener)
                 try:

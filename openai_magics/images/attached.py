@@ -7,7 +7,10 @@ tells of an image. Only a live call looks into an image.
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -20,6 +23,10 @@ __all__ = ["Attached", "attached", "content"]
 
 MOST = 500
 """Images in a request: OpenAI takes no more."""
+SMALL = 256 * 1024
+"""Bytes up to which making a file ready is mostly Python's own work, and decoding it the least."""
+ONE = threading.Lock()
+SOME = threading.Semaphore(os.cpu_count() or 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,13 +84,27 @@ class Attached:
             Its URL could not be fetched.
         """
         try:
-            made = self.prepared(model)
+            with _in_turn(self.source):
+                made = self.prepared(model)
         except OptionError as error:
             raise ImageRefused(error.problem, error.remedy) from error
         kept = prepare.kept(made)
         if self.thumbnail and made.data is not None:
             kept["thumbnail"] = prepare.small(made.data)
         return prepare.part(made), kept
+
+
+def _in_turn(source: Source) -> AbstractContextManager[object]:
+    """Return what is held while an image is made ready.
+
+    Python does one thing at a time: threads that make small images ready side by side hinder
+    each other, and those that wait for the service. Large ones are decoded outside of Python's
+    lock, by as many threads as there are processors. A URL may have to be waited for.
+    """
+    size = source.size
+    if size is None:
+        return nullcontext()
+    return ONE if size <= SMALL else SOME
 
 
 def attached(

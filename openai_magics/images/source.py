@@ -81,6 +81,19 @@ class Source:
             return self._hashed[0]
         return pixels.pixels_hash(self.held)
 
+    @property
+    def size(self) -> int | None:
+        """The size of a file, or of its bytes; ``None`` for what is neither.
+
+        Raises
+        ------
+        OptionError
+            The file is gone or cannot be read.
+        """
+        if isinstance(self.held, bytes):
+            return len(self.held)
+        return self._hashed[1][2] if isinstance(self.held, Path) else None
+
     @cached_property
     def phash(self) -> str | None:
         """The perceptual hash of a figure or of pixels in memory; ``None`` for others."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import threading
 import warnings
 from base64 import b64decode
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,8 @@ import pytest
 from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin, features
 
 from openai_magics import exchange
-from openai_magics.errors import OptionError
+from openai_magics.errors import ImageRefused, OptionError
+from openai_magics.images import attached
 from openai_magics.images.prepare import kept, part, prepare, said, small, thumbnail
 from tests.unit.pictures import (
     CORNERS,
@@ -598,3 +600,45 @@ def test_images_are_prepared_side_by_side() -> None:
         made = list(pool.map(lambda _: prepared(data, "low").data, range(40)))
     assert len(set(made)) == 1
     assert list(warnings.filters) == before
+
+
+@pytest.mark.parametrize(("size", "most"), [(attached.SMALL, 1), (attached.SMALL + 1, 3)])
+def test_how_many_are_made_ready_at_once(
+    size: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Small ones one after the other, large ones on as many processors as there are."""
+    monkeypatch.setattr(attached, "SOME", threading.Semaphore(3))
+    together = threading.Barrier(most)
+    busy, seen, mutex = 0, [], threading.Lock()
+
+    def counted(self: attached.Attached, model: str | None = None) -> Any:
+        nonlocal busy
+        with mutex:
+            busy += 1
+            seen.append(busy)
+        together.wait(60)
+        with mutex:
+            busy -= 1
+        raise OptionError("Not read.")
+
+    monkeypatch.setattr(attached.Attached, "prepared", counted)
+    images = [attached.attached(bytes([n]) * size)[0] for n in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        asked = [pool.submit(image.wired, None) for image in images]
+        assert [type(one.exception(60)) for one in asked] == [ImageRefused] * 6
+    assert max(seen) == most
+
+
+def test_a_url_waits_for_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have to be fetched, and so be waited for: all are at once."""
+    together = threading.Barrier(6)
+
+    def met(self: attached.Attached, model: str | None = None) -> Any:
+        together.wait(60)
+        raise OptionError("Not fetched.")
+
+    monkeypatch.setattr(attached.Attached, "prepared", met)
+    images = [attached.attached(f"https://example.org/{n}.png")[0] for n in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        asked = [pool.submit(image.wired, None) for image in images]
+        assert [type(one.exception(60)) for one in asked] == [ImageRefused] * 6
