@@ -21,8 +21,9 @@ __all__ = ["canonical_json", "digest", "joined"]
 CANONICAL = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
 )
-# What is not canonical as it stands: a whole float, a key that was no text (or looks like one).
-ODD = re.compile(r'\.0(?!\d)|"(?:-?[\d.]+(?:e[+-]?\d+)?|true|false|null)":')
+# What is not canonical as it stands: a whole float (an address, ``127.0.0.1``, is none), a key that
+# was no text (or looks like one).
+ODD = re.compile(r'\.0(?=[],}]|\Z)|"(?:-?[\d.]+(?:e[+-]?\d+)?|true|false|null)":')
 
 
 def canonical_json(value: object) -> bytes:

@@ -250,6 +250,8 @@ class Describing:
         OptionError, Interrupted, …
             As `describe_images`.
         """
+        from openai_magics.images.attached import PROCESSORS
+
         count = checked(concurrency)
         self.asking(PROMPT if prompt is None else prompt, options, parameters)  # is it possible?
         once: many.Once[Reply] = many.Once()
@@ -257,7 +259,8 @@ class Describing:
         gate = self.turns.live.through(threading.Semaphore(count))
 
         def ask(item: Attached) -> Reply:
-            asking = replace(self.describing(item, prompt, options, parameters), through=gate)
+            with PROCESSORS:  # those that hash their image leave room to those that are answered
+                asking = replace(self.describing(item, prompt, options, parameters), through=gate)
             return once.do(asking.request.fingerprint, lambda: self.turns.run(asking))
 
         ids: list[str] = []

@@ -139,6 +139,7 @@ class _Lane:
                 f"Request URL has an unsupported protocol '{scheme}://'."
             )
         host = host.strip("[]")
+        self._last: http.client.HTTPResponse | None = None
         self._http: _Gathering = (
             _Secure(host, port or 443, context=trust)
             if scheme == "https"
@@ -147,8 +148,8 @@ class _Lane:
 
     @property
     def open(self) -> bool:
-        """Whether the server has not closed it, nor said anything that nobody asked for."""
-        if self._http.sock is None:
+        """Whether its last answer was read, and the server has neither closed it nor said more."""
+        if self._http.sock is None or not (self._last is None or self._last.isclosed()):
             return False
         if not hasattr(select, "poll"):  # on Windows
             return not select.select([self._http.sock], [], [], 0)[0]
@@ -175,7 +176,7 @@ class _Lane:
         except httpx2.WriteError:  # a server may refuse a body before it has all of it
             whole = False
         self._wait(times.get("read"))
-        answer = _done("read", self._http.getresponse)
+        self._last = answer = _done("read", self._http.getresponse)
         answer.will_close = answer.will_close or not whole
         return answer
 

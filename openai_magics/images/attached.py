@@ -19,14 +19,15 @@ from openai_magics.errors import ImageRefused, OptionError
 from openai_magics.images import prepare
 from openai_magics.images.source import Source, sources
 
-__all__ = ["Attached", "attached", "content"]
+__all__ = ["PROCESSORS", "Attached", "attached", "content"]
 
 MOST = 500
 """Images in a request: OpenAI takes no more."""
 SMALL = 256 * 1024
 """Bytes up to which making a file ready is mostly Python's own work, and decoding it the least."""
 ONE = threading.Lock()
-SOME = threading.Semaphore(os.cpu_count() or 1)
+PROCESSORS = threading.Semaphore(os.cpu_count() or 1)
+"""Is held while something is done that no more threads than processors can do side by side."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +105,7 @@ def _in_turn(source: Source) -> AbstractContextManager[object]:
     size = source.size
     if size is None:
         return nullcontext()
-    return ONE if size <= SMALL else SOME
+    return ONE if size <= SMALL else PROCESSORS
 
 
 def attached(

@@ -50,37 +50,35 @@ def test_one_that_broke_is_made_anew(scripted: ScriptedServer) -> None:
     assert opened(scripted) == 1
 
 
-class Stopped(httpx2.SyncByteStream):
-    """A body in whose closing an interrupt comes."""
+def test_one_that_was_interrupted_is_left(
+    scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stop while a connection is given back: no later request waits for it, or takes it."""
 
-    def __iter__(self) -> Iterator[bytes]:
-        yield b"{}"
-
-    def close(self) -> None:
+    def stopped(self: object) -> None:
         raise KeyboardInterrupt
 
-
-def test_one_that_was_interrupted_is_left() -> None:
-    """A stop while a connection is given back: no later request waits for it."""
-    given_back: list[bool] = []
-    body = lanes._Body(Stopped(), lambda: given_back.append(True))
-    with pytest.raises(KeyboardInterrupt):
-        body.close()
-    assert not given_back
+    transport, url = lanes.Lanes(), f"{scripted.base_url}/models"
+    with httpx2.Client(transport=transport, timeout=60) as client:
+        with monkeypatch.context() as patched:
+            patched.setattr(lanes._Answer, "close", stopped)
+            with pytest.raises(KeyboardInterrupt):
+                client.get(url)
+        assert not transport._idle
+        assert client.get(url).status_code == 200
+        assert len(transport._idle) == 1
 
 
 def test_one_that_is_not_free_is_passed_over(scripted: ScriptedServer) -> None:
-    """A lane in the stack whose connection is still in use, by whatever mishap, holds nobody up."""
+    """A connection in the stack whose answer was not read, by whatever mishap, holds nobody up."""
     transport = lanes.Lanes()
-    lane = httpx2.HTTPTransport(limits=lanes.ONE)
-    url = f"{scripted.base_url}/models"
+    url = httpx2.URL(f"{scripted.base_url}/models")
     with httpx2.Client(transport=transport, timeout=60) as client:
-        held = lane.handle_request(client.build_request("GET", url))
+        lane = transport._taken(url)
+        lane.asked(client.build_request("GET", url))
         transport._idle.append((time.monotonic(), lane))
         assert client.get(url).status_code == 200
         assert lane not in [each for _, each in transport._idle]
-        held.close()
-    lane.close()
 
 
 def test_one_that_nobody_takes_is_closed(

@@ -372,7 +372,7 @@ LATER = {
     "in_turn": "images.attached",
     "client.prepared": "local.observe",
     "described": "images.listed",
-    "describing": "images.listed",
+    "describing": "images.attached images.listed",
     "estimate": "images.vision",
     "assistants.reading": "assistants.frame",
     "exchange.reply": "answers",

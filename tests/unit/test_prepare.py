@@ -607,7 +607,7 @@ def test_how_many_are_made_ready_at_once(
     size: int, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Small ones one after the other, large ones on as many processors as there are."""
-    monkeypatch.setattr(attached, "SOME", threading.Semaphore(3))
+    monkeypatch.setattr(attached, "PROCESSORS", threading.Semaphore(3))
     together = threading.Barrier(most)
     busy, seen, mutex = 0, [], threading.Lock()
 
