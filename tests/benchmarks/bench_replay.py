@@ -12,7 +12,7 @@ import venv
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tests.benchmarks.figures import (
     Figure,
@@ -181,11 +181,5 @@ def _execute(notebook: NotebookNode, folder: Path, settings: dict[str, str]) -> 
     """Run all cells in a new kernel, as ``jupyter execute`` does."""
     from nbclient import NotebookClient
 
-    before: dict[str, Any] = dict(os.environ)
-    os.environ.update(settings)
-    try:
-        client = NotebookClient(notebook, resources={"metadata": {"path": str(folder)}})
-        client.execute(stderr=subprocess.DEVNULL)
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+    client = NotebookClient(notebook, resources={"metadata": {"path": str(folder)}})
+    client.execute(stderr=subprocess.DEVNULL, env=environment(folder.parent, settings))
