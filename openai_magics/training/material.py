@@ -104,7 +104,8 @@ def split(source: Source, fraction: float, seed: int = 0) -> tuple[Source, Sourc
         for block, lines in numbered(source):
             kept = [(at, line) for at, line in lines if line.strip() and chosen(line) == validation]
             data = b"".join(line + b"\n" for _, line in kept)
-            yield Block(data, block.file, [at for at, _ in kept], block.problems)
+            numbers = [at for at, _ in kept] or block.numbers or []
+            yield Block(data, block.file, numbers, () if validation else block.problems)
 
     both = (
         Source(source.name, lambda: part(validation=False)),

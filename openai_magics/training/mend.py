@@ -17,6 +17,8 @@ from openai_magics.training.sources import Source, line_of
 
 __all__ = ["Mended", "mend"]
 
+LEFT_OUT = ("cells", "too long")
+"""Kinds of problems of a line that no source gives."""
 CHAT = ("messages", "tools", "parallel_tool_calls", "functions")
 PAIRS = (("prompt", "completion"), ("instruction", "output"), ("question", "answer"))
 
@@ -59,7 +61,7 @@ def mend(source: Source, method: str, validation: Source | None = None) -> Mende
     path, file = _new(folder, Path(source.name.rstrip("/")).stem or "data")
     try:
         with file:
-            for line in _lines(source, changed):
+            for line in _lines(source, changed, left):
                 example, notes, reason = _mended(line, method)
                 if example is None:
                     left[reason] += 1
@@ -92,11 +94,14 @@ def _new(folder: Path, stem: str) -> tuple[Path, Any]:
     raise OptionError(f"{folder} holds a thousand mended copies.", "Remove some.")
 
 
-def _lines(source: Source, changed: Counter[str] | None = None) -> Iterator[bytes]:
+def _lines(
+    source: Source, changed: Counter[str] | None = None, left: Counter[str] | None = None
+) -> Iterator[bytes]:
     for block in source.blocks():
-        if changed is not None:
+        if changed is not None and left is not None:
             whole = (each for each in block.problems if each.kind == "encoding")
             changed.update("encoding of the file" for _ in whole)
+            left.update(each.kind for each in block.problems if each.kind in LEFT_OUT)
         yield from block.data.removesuffix(b"\n").split(b"\n") if block.data else ()
 
 

@@ -24,6 +24,8 @@ def numbered(source: Source) -> Iterator[tuple[Block, list[tuple[int, bytes]]]]:
         lines = block.data.split(b"\n")
         if not lines[-1]:
             lines.pop()
-        numbers = block.numbers or range(number + 1, number + 1 + len(lines))
+        numbers = (
+            block.numbers if block.numbers and lines else range(number + 1, number + 1 + len(lines))
+        )
         number += len(lines)
         yield block, list(zip(numbers, lines, strict=True))

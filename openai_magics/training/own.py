@@ -60,7 +60,8 @@ class Counter:
                 if max(whole) > self.most:
                     report.add([self._too_long(max(whole))], at, block.file)
                 size = sum(min(size, self.most) for size in whole)
-                spread[size.bit_length()] += 1
+                # A pair of preferences is two conversations, and each has to fit.
+                spread[min(max(whole), self.most).bit_length()] += 1
                 longest = max(longest, *whole)
                 tokens, seen, examples = tokens + size, seen + len(line), examples + 1
         if left:

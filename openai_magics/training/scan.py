@@ -74,7 +74,8 @@ class Scan:
                 number, file = 0, block.file
                 self._base = len(self.files) * PLACE
                 self.files.append(block.file)
-            self.report.add(block.problems, number + 1, block.file)
+            first = block.numbers[0] if block.numbers else number + 1
+            self.report.add(block.problems, first, block.file)
             ends = np.count_nonzero(np.frombuffer(block.data, np.uint8) == LINE_END)
             count = int(ends) + (block.data[-1:] not in (b"\n", b""))
             numbers = block.numbers or range(number + 1, number + 1 + count)

@@ -14,9 +14,9 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from openai_magics.errors import ExtraMissing, OptionError
+from openai_magics.errors import OptionError, nearest
 from openai_magics.training import spreadsheets
 from openai_magics.training.diagnose import NotJSON, loads
 from openai_magics.training.problems import Problem
@@ -29,13 +29,15 @@ LONGEST = 1 << 25
 """Bytes of a line: a longer one is no example of any service."""
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 ROWS = 500
+Rows: TypeAlias = Iterator[tuple[int, Mapping[str, Any] | Problem]]
 
 
 @dataclass(frozen=True)
 class Block:
     """Whole lines: their bytes, the file they are of, and the number of each.
 
-    ``numbers`` is ``None`` where they follow one another; ``problems`` are of the first line.
+    ``numbers`` is ``None`` where they follow one another; ``problems`` are of the first line,
+    which is left out where it is no example.
     """
 
     data: bytes
@@ -83,12 +85,21 @@ def source_of(
     """
     if isinstance(data, Source):
         return data
+    if isinstance(data, str) and "://" in data:
+        raise OptionError(
+            f"{data} is an address, not a file.", f"df = pandas.read_json({data!r}, lines=True)"
+        )
     if isinstance(data, (str, Path)):
         return _of_path(Path(data).expanduser(), columns, method)
     if type(data).__module__.partition(".")[0] == "pandas" and hasattr(data, "columns"):
         return Source(name, lambda: _rows(_frame_rows(data), columns, method, name))
     if isinstance(data, Mapping):
         data = [data]
+    if isinstance(data, Iterator):
+        raise OptionError(
+            f"{name} gives its items only once, and they are read more than once.",
+            "Give a list: list(…).",
+        )
     if isinstance(data, Iterable) and not isinstance(data, bytes):
         items = data if isinstance(data, Sequence) else list(data)
         return Source(name, lambda: _rows(_item_rows(items, columns), columns, method, name))
@@ -113,17 +124,19 @@ def _of_path(path: Path, columns: Columns, method: str | None) -> Source:
 
         return Source(f"{path.name}/", blocks)
     if not path.is_file():
+        there = path.parent.iterdir() if path.parent.is_dir() else ()
+        near = "" if path.exists() else nearest(path.name, [each.name for each in there])
         what = "There is no file or variable" if not path.exists() else "That is no file:"
-        raise OptionError(f"{what} {str(path)!r}.", "Give a file, a folder or a variable.")
+        raise OptionError(f"{what} {str(path)!r}{near}.", "Give a file, a folder or a variable.")
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise OptionError(
             f"{path.name} is not of a kind that is read.", f"Files of {', '.join(SUFFIXES)}."
         )
-    readers: dict[str, Callable[[], Iterator[tuple[int, Mapping[str, Any]]]]] = {
+    readers: dict[str, Callable[[], Rows]] = {
         ".csv": lambda: spreadsheets.csv_rows(path, None),
         ".tsv": lambda: spreadsheets.csv_rows(path, "\t"),
-        ".parquet": lambda: _parquet_rows(path),
+        ".parquet": lambda: spreadsheets.parquet_rows(path, ROWS),
         ".json": lambda: _item_rows(_json_items(path), columns),
     }
     if suffix in readers:
@@ -195,23 +208,24 @@ TOO_LONG = Problem(
 )
 
 
-def _rows(
-    rows: Iterator[tuple[int, Mapping[str, Any]]], columns: Columns, method: str | None, name: str
-) -> Iterator[Block]:
+def _rows(rows: Rows, columns: Columns, method: str | None, name: str) -> Iterator[Block]:
     """Yield rows of a table as lines in blocks."""
     lines: list[bytes] = []
     numbers: list[int] = []
     made: dict[tuple[Any, ...], Callable[[Mapping[str, Any]], Any]] = {}
     for number, row in rows:
+        if lines and (len(lines) == ROWS or isinstance(row, Problem)):
+            yield Block(b"\n".join(lines) + b"\n", name, numbers)
+            lines, numbers = [], []
+        if isinstance(row, Problem):
+            yield Block(b"", name, (number,), (row,))
+            continue
         keys = tuple(row)
         if keys not in made:
             made.clear()
             made[keys] = maker(keys, columns, method, name)
         lines.append(line_of(made[keys](row), f"{name}, row {number}"))
         numbers.append(number)
-        if len(lines) == ROWS:
-            yield Block(b"\n".join(lines) + b"\n", name, numbers)
-            lines, numbers = [], []
     if lines:
         yield Block(b"\n".join(lines) + b"\n", name, numbers)
 
@@ -282,19 +296,3 @@ def _line_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
             if not isinstance(row, dict):
                 raise OptionError(f"{path.name}, line {number} is no row.", "A JSON object a line.")
             yield number, row
-
-
-def _parquet_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    try:
-        from pyarrow import ArrowException, parquet
-    except ImportError as error:
-        raise ExtraMissing("Reading Parquet", "parquet") from error
-    number = 0
-    try:
-        with parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=ROWS):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield number, row
-    except (ArrowException, OSError) as error:
-        raise OptionError(f"{path.name} is no Parquet file that can be read: {error}.") from error

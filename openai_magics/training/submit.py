@@ -16,7 +16,7 @@ from typing import Any
 
 from openai_magics import failures
 from openai_magics.calls import Listener
-from openai_magics.errors import AccessRefused, RequestRefused, ServiceError
+from openai_magics.errors import AccessRefused, Interrupted, RequestRefused, ServiceError
 from openai_magics.exchange import Reply, Request
 from openai_magics.logs import kind
 from openai_magics.pages import Pages
@@ -39,6 +39,10 @@ CLOSED = (
 TUNABLE = (
     "Name one that can: at OpenAI gpt-4.1, gpt-4.1-mini, gpt-4.1-nano or gpt-4o-mini (--model); "
     "on this machine --model local."
+)
+STOPPED = (
+    "stopped before the job was known to be started; run the cell again: what was uploaded or "
+    "submitted is found, and not sent twice"
 )
 REFUSED = "Change what the job says, then run the cell again: %train? lists what it takes."
 
@@ -87,6 +91,8 @@ class Submitting:
         try:
             reply = self._submitted(request, listener)
             return replace(reply, payload={**reply.payload, MARK: dict(about)})
+        except KeyboardInterrupt:
+            raise Interrupted(said=STOPPED) from None
         except AccessRefused as problem:
             raise _told(problem, "The service takes no fine-tuning job", CLOSED) from None
         except RequestRefused as problem:

@@ -167,7 +167,8 @@ class Training:
             return error(400, "model_not_available", text, param="model")
         name = f"ftjob-{len(self.jobs) + 1:06d}"
         method = given.get("method") or {"type": "supervised"}
-        chosen = (method.get(method["type"]) or {}).get("hyperparameters") or {}
+        inner = method.get(method["type"]) or {}
+        chosen = inner.get("hyperparameters") or {}
         chosen = {**(given.get("hyperparameters") or {}), **chosen}
         automatic = {"n_epochs": 3, "batch_size": 1, "learning_rate_multiplier": 1.8}
         used = {
@@ -185,7 +186,10 @@ class Training:
                 "training_file": given["training_file"],
                 "validation_file": given.get("validation_file"),
                 "hyperparameters": used,
-                "method": {"type": method["type"], method["type"]: {"hyperparameters": used}},
+                "method": {
+                    "type": method["type"],
+                    method["type"]: {**inner, "hyperparameters": {**chosen, **used}},
+                },
                 "seed": given.get("seed") or 42,
                 "metadata": given.get("metadata"),
                 "integrations": [],

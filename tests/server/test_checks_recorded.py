@@ -144,7 +144,9 @@ def test_tokens_as_the_model_counts_them() -> None:
         "preferred_output": [{"role": "assistant", "content": [{"type": "text", "text": "cde"}]}],
         "non_preferred_output": [{"role": "assistant", "content": "f"}],
     }
-    assert check(source_of([pair]), own=own).training.tokens == 5 + 3
+    lengths = check(source_of([pair]), own=own).training
+    assert (lengths.tokens, lengths.longest) == (5 + 3, 5)
+    assert lengths.bars()[0][0] == "4-7", "where the longest stands"
 
 
 def test_of_much_data_the_rest_is_told_from_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,15 @@ import pytest
 
 from openai_magics import Session
 from openai_magics import errors as ours
+from openai_magics.calls import Listener
+from openai_magics.exchange import Reply
+from openai_magics.exchange import Request as Exchanged
 from openai_magics.training import shown
 from openai_magics.training.follow import State, WatchingStopped
 from openai_magics.training.job import JobOptions
-from openai_magics.training.submit import MARK
+from openai_magics.training.material import material
+from openai_magics.training.sources import source_of
+from openai_magics.training.submit import MARK, Submitting
 from tests.scripted import Request, ScriptedServer, error, failures, training
 from tests.server.ways import records, session
 
@@ -144,6 +150,29 @@ def test_a_kernel_that_died_after_submitting_does_not_submit_twice(
     assert tuning(scripted).train(ROWS) == name
     assert jobs_of(scripted) == [name]
     assert len(sent(scripted, "POST", "/files")) == 1
+
+
+class Stopped:
+    """A sender at which the person presses stop, as the job is submitted."""
+
+    def send(self, request: Exchanged, _: Listener = Listener()) -> Reply:
+        if request.kind == "train":
+            raise KeyboardInterrupt
+        return Reply(payload={"data": [], "id": "file-1"})
+
+    async def asend(self, request: Exchanged, listener: Listener = Listener()) -> Reply:
+        return self.send(request, listener)
+
+
+def test_a_start_that_was_stopped() -> None:
+    """It is said that the cell can run again, and that nothing is sent twice."""
+    with ExitStack() as stack:
+        data = material(source_of(ROWS), stack)
+        stopped = Stopped()
+        through = Submitting(stopped, stopped.send, data, None, set, dict)
+        with pytest.raises(ours.Interrupted, match="run the cell again") as caught:
+            through.send(Exchanged(kind="train", parameters={"method": "supervised"}))
+    assert "not sent twice" in caught.value._render_traceback_()[0]
 
 
 def test_a_closed_platform(scripted: ScriptedServer) -> None:

@@ -192,7 +192,7 @@ ROOMS = {
     "training.messages": "errors training.problems training.tools",
     "training.diagnose": "training.formats training.messages training.problems training.tools",
     "training.tables": "errors training.formats",
-    "training.spreadsheets": "errors",
+    "training.spreadsheets": "errors training.problems",
     "training.sources": "errors training.diagnose training.problems training.spreadsheets "
     "training.tables",
     "training.scan": "training.diagnose training.formats training.leaks training.lengths "

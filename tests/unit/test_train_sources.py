@@ -14,6 +14,7 @@ from openai_magics import errors as ours
 from openai_magics.training.check import check
 from openai_magics.training.material import material, split
 from openai_magics.training.mend import mend
+from openai_magics.training.own import Counter
 from openai_magics.training.sources import source_of
 from openai_magics.training.tables import Columns
 
@@ -54,6 +55,36 @@ def test_csv(tmp_path: Path) -> None:
     ]
 
 
+def test_csv_with_problems(tmp_path: Path) -> None:
+    """A row that does not fit, and a line that is not UTF-8, is told at its line; the rest is read.
+
+    A mended copy has what could be read, and says what it leaves out; so has each part of a split.
+    """
+    path = tmp_path / "d.csv"
+    rows = [f"q{n},a{n}".encode() for n in range(1200)]
+    rows[3], rows[700] = b"caf\xe9,a3", b"q700,a,700"
+    path.write_bytes(b"prompt,completion\n" + b"\n".join(rows))
+    told = [(5, "encoding", "error"), (702, "cells", "error")]
+    result = check(source_of(path))
+    assert [(row.line, row.kind, row.severity) for row in result.report.rows] == told
+    assert "0xe9" in result.report.rows[0].problem
+    assert "3 cells for 2 columns" in result.report.rows[1].problem
+    assert result.training.examples == 1199
+    mended = mend(source_of(path), "supervised")
+    assert (mended.kept, dict(mended.left_out)) == (1199, {"cells": 1})
+    assert mended.changed == {"encoding of the file": 1}
+    assert examples(mended.path)[3] == pair("café", "a3")
+    apart = check(*split(source_of(path), 0.5))
+    assert [(row.line, row.kind, row.severity) for row in apart.report.rows] == told
+    own = check(source_of(path), own=Counter(len, "messages", 100))
+    assert own.training.tokens == 2 * 1199
+    path.write_text("prompt,completion\ncafé,b\n", "utf-16")
+    assert examples(path) == [pair("café", "b")]
+    assert [row.kind for row in check(source_of(path)).report.rows] == ["encoding", "few examples"]
+    path.write_bytes(b'prompt,completion\r"a\rb",c\rd,e\r')
+    assert examples(path) == [pair("a\rb", "c"), pair("d", "e")]
+
+
 @pytest.mark.parametrize("mark", [";", "\t", "|"])
 def test_delimiters(tmp_path: Path, mark: str) -> None:
     """What spreadsheets of other countries write is read as well."""
@@ -65,13 +96,11 @@ def test_delimiters(tmp_path: Path, mark: str) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"prompt,completion\ncaf\xe9,a\n", "line 2 is not UTF-8 .the byte 0xe9"),
         (b'prompt,completion\n"a,b\n', "near line 2"),
-        (b"prompt,completion\na,b,c\n", "line 2: 3 cells for 2 columns"),
         (b"", "is empty"),
         (b"x,y\n1,2\n", "Which columns of d.csv"),
     ],
-    ids=["encoding", "open quote", "too many cells", "empty", "unknown columns"],
+    ids=["open quote", "empty", "unknown columns"],
 )
 def test_csv_that_is_none(tmp_path: Path, content: bytes, says: str) -> None:
     """It is said what is wrong with it, and what to do."""
@@ -206,6 +235,26 @@ def test_what_is_no_data(tmp_path: Path, data: Any) -> None:
     Path("d.xlsx").write_bytes(b"")
     with pytest.raises(ours.OptionError):
         examples(data)
+
+
+def test_what_can_be_read_once(tmp_path: Path) -> None:
+    """A generator would be used up by the check, and nothing be left to train on: it is an error."""
+    for data in (iter([("a", "b")]), zip("ab", "cd", strict=True)):
+        with pytest.raises(ours.OptionError, match="only once") as caught:
+            source_of(data)
+        assert "list" in str(caught.value.remedy)
+    assert examples({"k": ("a", "b")}.values()) == [pair("a", "b")]
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    """The nearest one is named; an address is told how to be read."""
+    (tmp_path / "examples.jsonl").touch()
+    with pytest.raises(ours.OptionError, match=r"did you mean 'examples\.jsonl'"):
+        source_of(tmp_path / "exmples.jsonl")
+    with pytest.raises(ours.OptionError, match="no file or variable"):
+        source_of(tmp_path / "none" / "exmples.jsonl")
+    with pytest.raises(ours.OptionError, match=r"https://a\.b/c\.jsonl is an address"):
+        source_of("https://a.b/c.jsonl")
 
 
 def test_material_is_known_by_its_content(tmp_path: Path) -> None:
