@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from openai_magics.errors import OptionError
+from openai_magics.training import leaks
 from openai_magics.training.diagnose import NotJSON, answers_of, diagnose, loads
 from openai_magics.training.formats import identity
 from openai_magics.training.messages import ALIASES, OPENERS, ROLES, SURROGATE
@@ -25,16 +26,21 @@ PAIRS = (("prompt", "completion"), ("instruction", "output"), ("question", "answ
 
 @dataclass(frozen=True)
 class Mended:
-    """What was written where: examples kept, and how many were changed or left out, and why."""
+    """What was written where: examples kept, and how many were changed or left out, and why.
+
+    ``still`` are keys and addresses that the copy holds: only a person can tell what they are.
+    """
 
     path: Path
     kept: int
     changed: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] = field(default_factory=Counter)
+    still: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
         said = [f"{self.path}: {self.kept:,} examples."]
-        for what, counts in (("Mended", self.changed), ("Left out", self.left_out)):
+        told = ("Mended", self.changed), ("Left out", self.left_out), ("Still in it", self.still)
+        for what, counts in told:
             if counts:
                 listed = ", ".join(f"{count:,} {kind}" for kind, count in sorted(counts.items()))
                 said.append(f"{what}: {listed}.")
@@ -55,6 +61,7 @@ def mend(source: Source, method: str, validation: Source | None = None) -> Mende
     held_out = set(_identities(validation, method)) if validation is not None else set()
     changed: Counter[str] = Counter()
     left: Counter[str] = Counter()
+    still: Counter[str] = Counter()
     seen: set[tuple[int, int]] = set()
     kept = 0
     folder = source.path.parent if source.path is not None else Path()
@@ -72,14 +79,16 @@ def mend(source: Source, method: str, validation: Source | None = None) -> Mende
                     continue
                 seen.add(key)
                 changed.update(notes)
-                file.write(line_of(example, source.name) + b"\n")
+                made = line_of(example, source.name)
+                still.update(each.kind for each in leaks.found(made, leaks.suspects(made)))
+                file.write(made + b"\n")
                 kept += 1
     except OSError as error:
         path.unlink(missing_ok=True)
         raise OptionError(
             f"{path} cannot be written: {error.strerror or error}.", "Make room there."
         ) from error
-    return Mended(path, kept, changed, left)
+    return Mended(path, kept, changed, left, still)
 
 
 def _new(folder: Path, stem: str) -> tuple[Path, Any]:

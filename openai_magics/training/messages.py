@@ -76,12 +76,13 @@ def _in_message(message: Any, where: str) -> Iterator[Problem]:
     role = message.get("role")
     if role not in ROLES if isinstance(role, str) else True:
         said = f"has the role {role!r}" if "role" in message else "has no role"
-        known = ALIASES.get(str(role).lower())
+        lower = str(role).strip().lower()
+        known = ALIASES.get(lower, lower if lower in ROLES else None)
         hint = f" (did you mean {known!r}?)" if known else nearest(str(role), ROLES)
         yield Problem(
             "role",
             f"A message {said}{hint}.",
-            f"Roles: {', '.join(ROLES)}.",
+            f"Write {known!r} (--fix does)." if known else f"Roles: {', '.join(ROLES)}.",
             column=f"{where}.role",
         )
         return

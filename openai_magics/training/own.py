@@ -91,7 +91,7 @@ def _plain(messages: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
     Raises
     ------
-    TypeError, KeyError, AttributeError
+    TypeError, KeyError, AttributeError, UnicodeEncodeError
         They are no such messages.
     """
     found = []
@@ -101,6 +101,7 @@ def _plain(messages: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
             content = "".join(part["text"] for part in content)
         if not isinstance(content, str):
             raise TypeError
+        content.encode()  # half of a character is nothing that a server counts
         role = "system" if message["role"] == "developer" else str(message["role"])
         found.append({"role": role, "content": content})
     return found

@@ -149,6 +149,17 @@ def test_tokens_as_the_model_counts_them() -> None:
     assert lengths.bars()[0][0] == "4-7", "where the longest stands"
 
 
+def test_what_no_model_counts_is_left_out() -> None:
+    """Half of a character is a problem of its line, and is sent to no server that counts."""
+
+    def count(messages: list[dict[str, str]]) -> int:
+        return sum(len(message["content"].encode()) for message in messages)
+
+    found = check(source_of([("ab", "c"), ("\ud800", "d")]), own=Counter(count, "bytes", 30))
+    assert found.training.tokens == 3
+    assert [(row.line, row.kind) for row in found.report.rows if row.line] == [(2, "encoding")]
+
+
 def test_of_much_data_the_rest_is_told_from_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A model is not asked for each of a million examples; that it is about so many is said."""
     monkeypatch.setattr("openai_magics.training.own.COUNTED", 5)

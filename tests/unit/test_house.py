@@ -217,7 +217,8 @@ ROOMS = {
     "training.terms": "config connection training.job training.lengths training.own",
     "training.data": "client config connection errors training.check training.job "
     "training.material training.mend training.sources training.terms",
-    "training.mend": "errors training.diagnose training.formats training.messages training.sources",
+    "training.mend": "errors training training.diagnose training.formats training.leaks "
+    "training.messages training.sources",
     "training.shown": "calls charts errors render training training.follow training.jobs",
     "training.checks": "cells client config errors exchange training.check training.checked "
     "training.data training.job training.lineage training.selection training.sources turns",

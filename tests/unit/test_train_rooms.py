@@ -122,6 +122,14 @@ def test_mend(tmp_path: Path) -> None:
     assert check(source_of(done.path)).ok
 
 
+def test_what_is_still_in_a_mended_copy(tmp_path: Path) -> None:
+    """Keys and addresses stay, for a person to look at, and are said."""
+    rows = [("key AKIAABCDEFGHIJKLMNOP", "a"), ("joe@corp.com", "b"), ("me@example.org", "c")]
+    done = mend(source_of(rows), "supervised")
+    assert done.still == {"key": 1, "e-mail address": 1}
+    assert str(done).endswith("Still in it: 1 e-mail address, 1 key.")
+
+
 def test_mend_against_validation(tmp_path: Path) -> None:
     """What is in the validation data is left out of the copy."""
     rows = [("a", "b"), ("c", "d")]
