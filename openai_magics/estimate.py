@@ -17,7 +17,7 @@ from openai_magics.token_count import estimated
 if TYPE_CHECKING:
     from openai_magics.client import Live
 
-__all__ = ["facts", "facts_of_many", "tokens"]
+__all__ = ["facts", "facts_of_many", "listed", "tokens"]
 
 PER_MESSAGE, PER_REPLY = 3, 3
 """Tokens around each message and before the reply, as OpenAI's cookbook counts them."""
@@ -143,6 +143,12 @@ def facts_of_many(requests: Sequence[Request], live: Live, *, recorded: int) -> 
     return said
 
 
+def listed(lines: Sequence[str]) -> str:
+    """Return lines as one text, the first of them where they are many."""
+    more = [f"… and {len(lines) - MOST_LINES} more"] if len(lines) > MOST_LINES else []
+    return "\n".join([*lines[:MOST_LINES], *more])
+
+
 def _why(requests: Sequence[Request]) -> str:
     """Return why the number of tokens is not sure."""
     if not tokens([])[1]:
@@ -166,9 +172,7 @@ def _counted(
     if images:
         known = [image.tokens for image in images if image.tokens is not None]
         rest = "" if len(known) == len(images) else " and those that are not known"
-        lines = [image.line for image in images[:MOST_LINES]]
-        lines += [f"… and {len(images) - MOST_LINES} more"] if len(images) > MOST_LINES else []
-        said["images"] = "\n".join(lines)
+        said["images"] = listed([image.line for image in images])
         said["pixels sent"] = f"{sum(image.pixels for image in images):,}"
         said["image tokens"] = f"{sum(known)}{rest}"
         count, exact = count + sum(known), exact and not rest

@@ -18,6 +18,7 @@ from openai_magics.magics.base import Family
 
 if TYPE_CHECKING:
     from openai_magics.described import Described
+    from openai_magics.exchange import Request
     from openai_magics.images.attached import Attached
     from openai_magics.images.listed import Broken
     from openai_magics.magics.ask_options import AskLine
@@ -228,14 +229,26 @@ class DescribeMagics(Family):
         from openai_magics.magics import show
 
         session = self.session
-        requests = []
+        requests: list[Request] = []
+        broken: list[Broken] = []
         for item in found:
             if isinstance(item, Broken):
-                raise item.error
-            asking = session.describing(item, message, asked.options, asked.parameters)
-            requests.append(asking.request)
+                broken.append(item)
+                continue
+            try:
+                asking = session.describing(item, message, asked.options, asked.parameters)
+            except OptionError as error:
+                broken.append(Broken(item.name, error))
+            else:
+                requests.append(asking.request)
+        if not requests:
+            raise broken[0].error
         recorded = sum(map(session.is_recorded, requests))
         facts = estimate.facts_of_many(requests, session.live, recorded=recorded)
+        if broken:  # rows with their errors, were it for real
+            facts["not sent"] = estimate.listed(
+                [f"{item.name}: {item.error.problem}" for item in broken]
+            )
         show.Once().finish(render.dry_run(requests[0], facts))
 
 

@@ -37,7 +37,7 @@ Image.new("RGB", (30, 20), "teal")""",
     "broken": "%describe f/broken.png",
     "pattern": "%describe f/1.png g/*.png",
     "none": "%describe f/gone.png f/away.png",
-    "dry": "%describe f photo.jpg --dry-run",
+    "dry": "%describe f photo.jpg f/away.png --dry-run",
     "follow": "%%ask -i photo.jpg\nWhat is it?",
     "later": "%ask And in short?",
 }
@@ -115,6 +115,9 @@ def test_what_is_shown(recorded: Recorded) -> None:
     assert "There is no file 'f/11.png' (did you mean '1.png'?)" in told
     assert "No image matches 'g/*.png'" in shown["pattern"][0]["evalue"]
     assert "There is no file 'f/gone.png'" in shown["none"][0]["evalue"]
+    would = shown["dry"][0]["data"]["text/plain"]
+    assert "f/away.png: There is no file 'f/away.png'" in would
+    assert "900 x 600 pixels" in would
 
 
 def test_what_is_kept(recorded: Recorded) -> None:

@@ -6,9 +6,9 @@ import random
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from importlib.util import find_spec
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -163,13 +163,20 @@ def test_code_first() -> None:
     "unit",
     ["The city is lovely. ", "Это красивый город. ", "[", "![", "<", "`a ", "> ", "a", "!", "\n"],
 )
-def test_long(unit: str) -> None:
-    """A megabyte costs no more than its beginning: milliseconds, here with room for a slow CI."""
-    determine(unit * 10)
+def test_long(unit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a megabyte no more is scored than of its beginning, and it is judged as that."""
+    scored: list[int] = []
+    judge = sentiment.score
+
+    def counted(sentence: str, analyzer: Any) -> float:
+        scored.append(len(sentence))
+        return judge(sentence, analyzer)
+
+    monkeypatch.setattr(sentiment, "score", counted)
     text = unit * (1_000_000 // len(unit))
-    began = time.perf_counter()
-    determine(text)
-    assert time.perf_counter() - began < 1
+    judged = determine(text)
+    assert sum(scored) <= sentiment.PROSE_LIMIT
+    assert judged == determine(text[:100_000])
 
 
 @needs_russian
