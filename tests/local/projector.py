@@ -1,7 +1,7 @@
-"""A projector of random weights for the embedded model: it sees, and understands nothing.
+"""A projector of random weights: with it a model sees, and understands nothing.
 
 The layout is llama.cpp's ``clip`` with the projector of LLaVA (two linear layers), one layer of
-attention, images of 64 x 64 pixels; its output has the 576 dimensions of SmolLM2-135M.
+attention, images of 64 x 64 pixels; its output has as many dimensions as the model that it is for.
 """
 
 from __future__ import annotations
@@ -11,11 +11,15 @@ from pathlib import Path
 import gguf
 import numpy as np
 
-EMBEDDING, FORWARD, HEADS, SIDE, PATCH, WIDTH = 64, 128, 4, 64, 16, 576
+EMBEDDING, FORWARD, HEADS, SIDE, PATCH = 64, 128, 4, 64, 16
 
 
-def write(path: Path) -> Path:
-    """Write it, the same bytes each time; return the path."""
+SMOLLM2_135M = 576
+"""Dimensions of the embedded model."""
+
+
+def write(path: Path, width: int = SMOLLM2_135M) -> Path:
+    """Write one for a model of *width* dimensions, the same bytes each time; return the path."""
     random = np.random.default_rng(0)
     writer = gguf.GGUFWriter(str(path), "clip")
     writer.add_bool("clip.has_vision_encoder", val=True)
@@ -28,7 +32,7 @@ def write(path: Path) -> Path:
         "embedding_length": EMBEDDING,
         "feed_forward_length": FORWARD,
         "block_count": 1,
-        "projection_dim": WIDTH,
+        "projection_dim": width,
         "attention.head_count": HEADS,
         "projector.scale_factor": 2,
         "preproc_image_size": SIDE,
@@ -59,10 +63,10 @@ def write(path: Path) -> Path:
     tensor("v.blk.0.ffn_down.weight", EMBEDDING, FORWARD)
     tensor("v.blk.0.ffn_down.bias", EMBEDDING)
     norm("v.post_ln")
-    tensor("mm.0.weight", WIDTH, EMBEDDING)
-    tensor("mm.0.bias", WIDTH)
-    tensor("mm.2.weight", WIDTH, WIDTH)
-    tensor("mm.2.bias", WIDTH)
+    tensor("mm.0.weight", width, EMBEDDING)
+    tensor("mm.0.bias", width)
+    tensor("mm.2.weight", width, width)
+    tensor("mm.2.bias", width)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

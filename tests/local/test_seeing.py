@@ -1,4 +1,7 @@
-"""Images on the embedded engine, with a projector: a vision model of random weights, for real."""
+"""Images on the embedded engine, with a projector: a vision model of random weights, for real.
+
+Both its halves are made here; once it is the embedded model that gets a projector.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +21,13 @@ pytest.importorskip("gguf")
 
 @pytest.fixture(autouse=True)
 def sighted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """No engine is left over, before or after; the projector is set."""
-    from tests.local import projector
+    """No engine is left over, before or after; a tiny model and its projector are set."""
+    from tests.local import projector, tiny
 
-    monkeypatch.setenv(weights.MMPROJ_VARIABLE, str(projector.write(tmp_path / "mmproj.gguf")))
+    model = tiny.write(tmp_path / "tiny.gguf")
+    eyes = projector.write(tmp_path / "mmproj.gguf", tiny.WIDTH)
+    monkeypatch.setenv(weights.VARIABLE, str(model))
+    monkeypatch.setenv(weights.MMPROJ_VARIABLE, str(eyes))
     local.stop()
     yield
     local.stop()
@@ -32,7 +38,7 @@ def test_it_is_shown_images(tmp_path: Path) -> None:
     saved(tmp_path, "a.png", drawing(200, 150))
     session = Session("local", dialogue_log_path="a.dialogue.json")
     reply = session.describe_image("a.png", "What is it?", max_completion_tokens=8)
-    assert reply.model == weights.MODEL
+    assert reply.model == "tiny"
     assert reply.resolved.endpoint == "local"
     text = session.ask("What is it?", history=False, max_completion_tokens=8)
     assert reply.usage["prompt_tokens"] >= text.usage["prompt_tokens"] + 16
@@ -42,6 +48,20 @@ def test_it_is_shown_images(tmp_path: Path) -> None:
     there = Session(dialogue_log_path="a.dialogue.json", mode="replay", model="local")
     assert there.describe_image("a.png", "What is it?", max_completion_tokens=8).replayed
     assert local.running() is None
+
+
+def test_the_embedded_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It, too, sees with a projector of its width."""
+    from tests.local import projector
+
+    monkeypatch.delenv(weights.VARIABLE)
+    monkeypatch.setenv(weights.MMPROJ_VARIABLE, str(projector.write(tmp_path / "for-it.gguf")))
+    saved(tmp_path, "a.png", drawing(200, 150))
+    session = Session("local", dialogue_log_path="a.dialogue.json")
+    reply = session.describe_image("a.png", "What is it?", max_completion_tokens=8)
+    assert reply.model == weights.MODEL
+    text = session.ask("What is it?", history=False, max_completion_tokens=8)
+    assert reply.usage["prompt_tokens"] >= text.usage["prompt_tokens"] + 16
 
 
 def test_an_ask_with_an_image(tmp_path: Path) -> None:
