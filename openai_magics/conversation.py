@@ -20,7 +20,7 @@ from openai_magics.interrupts import heard
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-__all__ = ["Conversation", "Lane", "Place", "Slots", "Turn", "history", "path"]
+__all__ = ["Conversation", "Lane", "Place", "Slots", "Turn", "exchanged", "history", "path"]
 
 
 @dataclass(frozen=True)
@@ -117,11 +117,26 @@ def path(turns: Sequence[Turn]) -> list[Turn]:
 
 
 def history(turns: Sequence[Turn], most: int | None) -> tuple[Message, ...]:
-    """Return the messages of the last *most* asks (``None``: of all), each with what followed it."""
+    """Return the messages of the last *most* asks (``None``: of all), each with what followed it.
+
+    An answer that did not fit, and asking for it once more, are left out: the answer that came
+    then stands in their place.
+    """
     if most is not None:
         begins = [n for n, turn in enumerate(turns) if not turn.follows]
         turns = turns[begins[-most] :] if 0 < most < len(begins) else turns if most else ()
-    return tuple(message for turn in turns for message in (*turn.messages, turn.reply.message))
+    told: list[Message] = []
+    for turn in turns:
+        if told and turn.follows and turn.messages[-1].get("role") == "user":
+            told[-1] = turn.reply.message
+        else:
+            told += exchanged(turn)
+    return tuple(told)
+
+
+def exchanged(turn: Turn) -> tuple[Message, ...]:
+    """Return the messages of a turn, its answer the last."""
+    return (*turn.messages, turn.reply.message)
 
 
 class Slots:

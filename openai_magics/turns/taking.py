@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from openai_magics.client import Live
 from openai_magics.config import Settings
-from openai_magics.conversation import Place, Slots, Turn, history
+from openai_magics.conversation import Place, Slots, Turn, exchanged, history
 from openai_magics.dialogue import DialogueFile
 from openai_magics.errors import SchemaMismatch, ServiceError
 from openai_magics.exchange import Reply, Request
@@ -67,7 +67,8 @@ class Taking:
         if not turns and not asking.since:
             return asking.request
         last = (*turns, *asking.since)[-1]
-        told = (*history(turns, most), *history(asking.since, None))
+        own = (message for turn in asking.since for message in exchanged(turn))
+        told = (*history(turns, most), *own)
         earlier = (item for turn in (*turns, *asking.since) for item in turn.attachments)
         return replace(
             asking.request,
