@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from openai_magics.errors import MagicsError
-from openai_magics.exchange import Exchange, Message, Reply
+from openai_magics.exchange import Exchange, Message, Reply, joined
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,7 +61,7 @@ def dialogue_frame(exchanges: Iterable[Exchange]) -> pd.DataFrame:
     ``model, endpoint`` that answered; ``prompt_tokens, completion_tokens``; ``cost`` (US
     dollars), ``duration`` (seconds); ``sentiment, finish_reason, error``; ``assistant_name``,
     whose set-up the request has; ``fingerprint, occurrence, id, parent``; ``created`` (UTC). ``occurrence`` is missing for what is never
-    replayed.
+    replayed; a lone surrogate in a text is its escape.
     """
     import pandas as pd
 
@@ -83,9 +83,9 @@ def _row(item: Exchange) -> dict[str, Any]:
         "kind": request.kind,
         "conversation": item.conversation,
         "cell": item.cell,
-        "system": item.resolved.system or request.system,
-        "user": words(request.messages) or None,
-        "assistant": reply.text or reply.refusal if reply else None,
+        "system": _whole(item.resolved.system or request.system),
+        "user": _whole(words(request.messages) or None),
+        "assistant": _whole(reply.text or reply.refusal if reply else None),
         "model": (reply.model if reply else None) or item.resolved.model,
         "endpoint": item.resolved.endpoint,
         "prompt_tokens": reply.usage.get("prompt_tokens") if reply else None,
@@ -102,6 +102,11 @@ def _row(item: Exchange) -> dict[str, Any]:
         "parent": request.parent,
         "created": item.created or None,
     }
+
+
+def _whole(text: str | None) -> str | None:
+    """Return *text* with a lone surrogate as its escape: a kernel cannot send it, nor a file hold it."""
+    return text and joined(text).encode("utf-8", "backslashreplace").decode()
 
 
 def models_frame(payload: Mapping[str, Any]) -> pd.DataFrame:

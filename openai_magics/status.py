@@ -56,7 +56,7 @@ def rows(session: Session) -> list[tuple[str, str]]:
     found.append(("mode", f"{mode} ({source})"))
     try:
         held = session.dialogue
-        found.append(("dialogue", f"{held.path} ({len(held)} records)"))
+        found.append(("dialogue", f"{held.path} ({_counted(len(held), 'record')})"))
         if (cloud := held.cloud) is not None:
             from openai_magics.cloud.told import aside
 
@@ -72,7 +72,8 @@ def _of_run(session: Session) -> Iterator[tuple[str, str]]:
     """Yield what this run has set: its conversations, the assistant, settings."""
     if session.conversations:
         turns = ", ".join(
-            f"{name} ({len(c.turns)} turns)" for name, c in session.conversations.items()
+            f"{name} ({_counted(len(c.turns), 'turn')})"
+            for name, c in session.conversations.items()
         )
         yield "conversations", turns
     if session.thread != "main":
@@ -84,3 +85,7 @@ def _of_run(session: Session) -> Iterator[tuple[str, str]]:
         value, source = session.settings.resolve(name)
         if source != "default":
             yield name, f"{value} ({source})"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

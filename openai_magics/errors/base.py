@@ -26,7 +26,8 @@ UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return ``" (did you mean 'x'?)"`` for the known name most like *name*, else ``""``."""
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    found = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
+    found.sort(key=lambda each: sorted(each) != sorted(name))  # letters that changed places
     return f" (did you mean {found[0]!r}?)" if found else ""
 
 

@@ -130,7 +130,9 @@ def split(parser: ArgumentParser, name: str, line: str) -> tuple[list[str], str]
         flag, equals, value = token.partition("=")
         option = parser._option_string_actions.get(flag)  # argparse has no public lookup
         if option is None:
-            raise _unknown(parser, name, flag)
+            problem = _unknown(parser, name, flag)
+            problem.remedy += ". A prompt that begins with a dash stands after --."
+            raise problem
         if option.nargs == 0 and not equals:
             tokens.append(flag)
             continue
@@ -151,7 +153,7 @@ def _unknown(parser: ArgumentParser, name: str, flag: str) -> OptionError:
     longer = [option for option in known if option.startswith(flag)]
     return OptionError(
         f"{name} has no option {flag!r}{nearest(flag, longer or known)}.",
-        f"See {name}?. A prompt that begins with a dash stands after --.",
+        f"See {name}?",
     )
 
 

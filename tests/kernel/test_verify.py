@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -130,6 +131,7 @@ def test_a_damaged_file_is_found(story: Path) -> None:
     assert not report.ok
     damaged = next(item for item in report.findings if item.kind == "damaged")
     assert (damaged.line, "repair" in damaged.remedy) == (2, True)
+    assert "(4 cells, 2 records replayed)" in str(Report(story, path, 4, 0, 2))
 
 
 def test_a_missing_parent_and_a_circle_are_found(story: Path) -> None:
@@ -234,3 +236,21 @@ def test_what_was_asked_in_a_panel_is_no_orphan(story: Path, scripted: ScriptedS
 def file_of(notebook: Path) -> Path:
     """Return a notebook's dialogue file."""
     return notebook.with_suffix(".dialogue.json")
+
+
+def test_a_miss_that_was_saved_is_no_proof(story: Path) -> None:
+    """A notebook saved after a replay that found nothing fails, unless its cell is to fail."""
+    change_cell(story, 2, "%ask three?")
+    node = nbformat.read(story, as_version=4)
+    env = {**os.environ, "OPENAI_MAGICS_MODE": "replay"}
+    client = NotebookClient(
+        node, resources={"metadata": {"path": str(story.parent)}}, allow_errors=True
+    )
+    client.execute(env=env)
+    nbformat.write(node, story)
+    report = verify(story)
+    assert not report.ok
+    assert kinds(report)[0] == "missing"
+    assert report.findings[0].cell == 3
+    change_cell(story, 2, metadata={"tags": ["raises-exception"]})
+    assert "missing" not in kinds(verify(story))

@@ -157,6 +157,7 @@ def test_extra_names_what_installs_it() -> None:
     [
         ("strem", " (did you mean 'stream'?)"),
         ("modes", " (did you mean 'mode'?)"),
+        ("modle", " (did you mean 'model'?)"),
         ("zebra", ""),
         ("", ""),
     ],

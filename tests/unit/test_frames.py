@@ -34,6 +34,16 @@ FAILED = Exchange(ask(), error={"type": "Unreachable"}, occurrence=None)
 REFUSED = Exchange(ask(), Reply("", refusal="No."), error={"type": "ContentRefused"})
 
 
+def test_a_lone_surrogate_is_its_escape() -> None:
+    """A frame of any text can be shown and written; halves that belong together are joined."""
+    odd = exchange("a \ud800 b", "\ud83d\ude00 \udfff")
+    frame = frames.dialogue_frame([odd])
+    assert frame["user"][0] == "a \\ud800 b"
+    assert frame["assistant"][0] == "\N{GRINNING FACE} \\udfff"
+    frame.to_html().encode()
+    repr(frame).encode()
+
+
 def test_a_row() -> None:
     """One row a record: what was asked and said, by whom, at what cost, and where it belongs."""
     (row,) = frames.dialogue_frame([FULL]).to_dict("records")

@@ -176,7 +176,7 @@ def test_cells(line: str, cell: str, message: str) -> None:
 
 
 ERRORS = [
-    ("--modle x", "%ask has no option '--modle' (did you mean '--mode'?)"),
+    ("--modle x", "%ask has no option '--modle' (did you mean '--model'?)"),
     ("--temp 0", "%ask has no option '--temp'"),
     ("-x y", "%ask has no option '-x'"),
     ("-5 degrees", "stands after --"),
@@ -270,6 +270,16 @@ def test_tool_errors(line: str, words: str) -> None:
 def test_words(line: str, found: list[str]) -> None:
     """A line falls apart at its blanks, but not within quotes, which are taken off."""
     assert options.words(line) == found
+
+
+def test_only_a_prompt_may_begin_with_a_dash() -> None:
+    """The way to write such a prompt is told of a magic that takes one, and of no other."""
+    with pytest.raises(OptionError) as caught:
+        options.parse(TOOL, "%tool", ["--kept"])
+    assert caught.value.remedy == "See %tool?"
+    with pytest.raises(OptionError) as caught:
+        options.split(ASK, "%ask", "--kept x")
+    assert "a dash stands after --" in caught.value.remedy.replace("\n", " ")
 
 
 def test_every_option_is_explained() -> None:
