@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from openai_magics import local, prices
+from openai_magics import local, prices, render
 from openai_magics.connection import Target, choose
 from openai_magics.errors import NotConnected, OptionError, Unreachable
 from openai_magics.exchange import Attachment, Message, Request, canonical_json, image_parts
@@ -67,6 +67,7 @@ class _Image:
     line: str
     pixels: int = 0
     tokens: int | None = None
+    sent: bool = True
 
 
 def _images(request: Request, model: str | None) -> list[_Image]:
@@ -79,12 +80,12 @@ def _images(request: Request, model: str | None) -> list[_Image]:
 def _image(part: Mapping[str, Any], item: Attachment, model: str | None) -> _Image:
     from openai_magics.images import vision
 
-    if "url" in part and not getattr(item, "fetch", False):
-        return _Image(f"{part['url']}: not fetched for this (--fetch does), its size is not known")
     try:
         _, kept = item.wired(model)
     except (OptionError, Unreachable) as error:
-        return _Image(f"not sent: {error.problem}", tokens=0)
+        return _Image(f"not sent: {error.problem} {error.remedy}".rstrip(), tokens=0, sent=False)
+    if "url" in part and not getattr(item, "fetch", False):
+        return _Image(f"{part['url']}: not fetched for this (--fetch does), its size is not known")
     width, height = kept["width"], kept["height"]
     count = vision.tokens(width, height, part["detail"], model)
     line = "{} x {} pixels, sent as {} x {} {}, {} tokens ({})".format(
@@ -93,7 +94,7 @@ def _image(part: Mapping[str, Any], item: Attachment, model: str | None) -> _Ima
         height,
         kept["media_type"].partition("/")[2].upper(),
         "an unknown number of" if count is None else count,
-        kept.get("name") or f"{part['url']}, fetched",
+        ", ".join([kept.get("name") or f"{part['url']}, fetched", *render.cut_of(kept)]),
     )
     return _Image(line, width * height, count)
 
@@ -128,7 +129,7 @@ def facts_of_many(requests: Sequence[Request], live: Live, *, recorded: int) -> 
         said["parameters"] = json.dumps(request.parameters, ensure_ascii=False)
     first: list[Message] = [{"role": "system", "content": system}] if system else []
     model = target.model if target else request.model
-    count, exact = _counted(requests, first, model, said)
+    count, exact, refused = _counted(requests, first, model, said)
     said["prompt tokens"] = str(count) if exact else f"about {count} ({_why(requests)})"
     said |= _asked_for(request)
     price = float("nan")
@@ -136,6 +137,8 @@ def facts_of_many(requests: Sequence[Request], live: Live, *, recorded: int) -> 
         price = prices.cost(target.model, target.endpoint, {"prompt_tokens": count})
     said["price of the prompt"] = "not known" if math.isnan(price) else f"{price:.6f} USD"
     said["recorded"] = "yes: it would be replayed" if recorded else "no: it would be asked"
+    if not recorded and refused:
+        said["recorded"] = "no: it would be refused"
     if len(requests) > 1:
         said["recorded"] = f"{recorded} of {len(requests)} would be replayed"
     if system:
@@ -159,8 +162,11 @@ def _why(requests: Sequence[Request]) -> str:
 
 def _counted(
     requests: Sequence[Request], first: Sequence[Message], model: str | None, said: dict[str, str]
-) -> tuple[int, bool]:
-    """Return the tokens of requests, and whether all were counted; *said* gets those of images."""
+) -> tuple[int, bool, bool]:
+    """Return the tokens of requests, whether all were counted, and whether an image is refused.
+
+    *said* gets what there is to say of the images.
+    """
     count, exact = 0, True
     images: list[_Image] = []
     for each in requests:
@@ -176,7 +182,7 @@ def _counted(
         said["pixels sent"] = f"{sum(image.pixels for image in images):,}"
         said["image tokens"] = f"{sum(known)}{rest}"
         count, exact = count + sum(known), exact and not rest
-    return count, exact
+    return count, exact, any(not image.sent for image in images)
 
 
 def _beside(request: Request) -> Iterator[str]:

@@ -24,6 +24,7 @@ __all__ = ["Placeholder", "fill", "filled", "placeholders"]
 
 QUOTES = re.compile(r""""(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[{}]""", re.DOTALL)
 AS_IT_IS = "To send braces as they are: --raw"
+MEND = "Mend the placeholder, or compute the value in a cell before."
 BUILTINS = {
     item.__name__: item
     for item in (
@@ -155,7 +156,7 @@ def filled(template: str, names: Mapping[str, Any]) -> str | list[Any]:
     pieces: list[Any] = []
     for expression, value in fill(template, names):
         if not expression or not values.is_image(value):
-            pieces.append(values.text_of(value, expression))
+            pieces.append(_text(value, expression))
             continue
         from openai_magics.images.attached import attached
 
@@ -166,6 +167,20 @@ def filled(template: str, names: Mapping[str, Any]) -> str | list[Any]:
             raise OptionError(what, error.remedy) from error
     texts = [piece for piece in pieces if isinstance(piece, str)]
     return "".join(texts) if len(texts) == len(pieces) else pieces
+
+
+def _text(value: Any, expression: str) -> str:
+    from openai_magics import values
+
+    try:
+        return values.text_of(value, expression)
+    except OptionError:
+        raise
+    except Exception as error:  # of the value's own class
+        raise OptionError(
+            f"In the prompt {{{{ {expression} }}}} failed with {type(error).__name__}: {error}",
+            MEND,
+        ) from error
 
 
 def _check_names(found: list[Placeholder], names: Mapping[str, Any]) -> None:
@@ -210,6 +225,6 @@ def _value(item: Placeholder, names: Mapping[str, Any]) -> Any:
         raise OptionError(
             f"Line {item.line} of the prompt: {{{{ {item.expression} }}}} failed with "
             f"{type(error).__name__}: {error}",
-            "Mend the placeholder, or compute the value in a cell before.",
+            MEND,
         ) from error
     return value

@@ -183,11 +183,19 @@ def notes(reply: Reply) -> list[str]:
         )
     if any(step.misfit for step in reply.steps):
         said.append("The first answer did not fit the schema, and was asked for once more.")
+    for image in reply.resolved.images:
+        name = image.get("name") or "the image"
+        said += [f"Of {name} only {note} was sent." for note in cut_of(image)]
     if reply.resolved.endpoint == "local" and reply.model != OBSERVATION:
         model = reply.resolved.model
         small = ", a small model: expect mistakes" if model == EMBEDDED else ""
         said.append(f"Answered on this machine by {model}{small}.")
     return said
+
+
+def cut_of(image: Mapping[str, Any]) -> list[str]:
+    """Return what the record of an image says of the frames or pages that were left out."""
+    return [str(note) for note in image.get("notes") or () if str(note).startswith("the first of")]
 
 
 def _framed(inner: str) -> str:

@@ -211,9 +211,9 @@ def _plotted(figure: Any) -> Drawn:
     except OptionError:
         raise
     except Exception as error:
-        last = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+        reason = " ".join(str(error).strip().partition("\n\n")[0].split()).rstrip(":,.")
         raise OptionError(
-            f"The plotly figure cannot be drawn: {last[0]}",
+            f"The plotly figure cannot be drawn: {reason or type(error).__name__}.",
             "It takes kaleido (pip install kaleido) and a Chrome or Chromium on this machine.",
         ) from error
 

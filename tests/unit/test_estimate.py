@@ -14,7 +14,7 @@ from openai_magics.images import download
 from openai_magics.images.attached import attached
 from openai_magics.session import Session
 from tests.unit.making import ask
-from tests.unit.pictures import encoded, photograph, saved
+from tests.unit.pictures import drawing, encoded, photograph, saved
 
 HELLO: list[Message] = [{"role": "user", "content": "Hello, how are you today?"}]
 
@@ -129,6 +129,31 @@ def test_an_address_is_fetched_where_that_was_asked_for(
     assert facts["images"] == (
         "not sent: https://example.org/a.jpg could not be fetched: it took too long."
     )
+
+
+def test_what_the_real_run_would_refuse(tmp_path: Path) -> None:
+    """A private address and a file that is no image are told with what to do, and not as asked."""
+    saved(tmp_path, "v.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>")
+    session = Session(model="gpt-4o", api_key="sk-test-0123456789")
+    for image, said in (
+        ("http://127.0.0.1/a.png", "of this machine or its network. The service cannot reach it."),
+        ("v.svg", "v.svg is an SVG drawing, and models take pixels. "),
+    ):
+        request = session.asking("Hi", AskOptions(images=image)).request
+        facts = estimate.facts(request, session.live, recorded=False)
+        assert facts["images"].startswith("not sent: ")
+        assert said in facts["images"]
+        assert facts["recorded"] == "no: it would be refused"
+
+
+def test_frames_that_are_left_out(tmp_path: Path) -> None:
+    """Of an animation the first is sent, which is said."""
+    frames = [drawing(40, 30), photograph(40, 30)]
+    saved(tmp_path, "a.gif", encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]))
+    session = Session(model="gpt-4o", api_key="sk-test-0123456789")
+    request = session.asking("Hi", AskOptions(images="a.gif")).request
+    facts = estimate.facts(request, session.live, recorded=False)
+    assert facts["images"].endswith("(a.gif, the first of 2 frames)")
 
 
 def test_schema_and_tools_are_counted(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -173,7 +173,7 @@ ROOMS = {
     "twins": "",
     "described": "errors exchange many",
     "describing": "asked described twins client config errors exchange frames many turns",
-    "estimate": "connection errors exchange local prices token_count",
+    "estimate": "connection errors exchange local prices render token_count",
     "settled": "client config errors keys",
     "listings": "exchange frames turns twins",
     "threads": "config conversation dialogue errors turns",

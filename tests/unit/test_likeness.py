@@ -197,6 +197,25 @@ def test_a_plotly_figure_is_its_json() -> None:
     assert one(dark).sha256 != source.sha256
 
 
+def test_a_plotly_figure_that_cannot_be_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Why is said in a sentence, and not by a line of plotly's instructions."""
+    from openai_magics.errors import OptionError
+
+    go = pytest.importorskip("plotly.graph_objects")
+
+    def missing(*_: object, **__: object) -> bytes:
+        raise ValueError(
+            "\nImage export requires the Kaleido package,\nwhich can be installed using pip:\n\n"
+            "    $ pip install kaleido\n"
+        )
+
+    monkeypatch.setattr(go.Figure, "to_image", missing)
+    source = one(go.Figure())
+    said = "drawn: Image export requires the Kaleido package, which can be installed using pip\\."
+    with pytest.raises(OptionError, match=said):
+        _ = source.picture
+
+
 def test_a_picture_of_one_pixel_has_a_hash() -> None:
     """And so has any other."""
     assert len(phash(Image.new("RGB", (1, 1)))) == 16

@@ -155,6 +155,17 @@ def test_a_series_and_an_exception() -> None:
     assert "/" not in text.split("ValueError")[0]
 
 
+def test_a_value_that_cannot_tell_itself() -> None:
+    """It is an error that names the placeholder, not a traceback through our rooms."""
+
+    class Broken:
+        def __str__(self) -> str:
+            raise KeyError("nothing there")
+
+    with pytest.raises(OptionError, match=r"\{\{ x \}\} failed with KeyError: 'nothing there'"):
+        prompts.filled("a {{ x }}", {"x": Broken()})
+
+
 def test_an_image_stays_one_in_its_place() -> None:
     """A picture, a figure, its axes and a displayed image are images between the texts."""
     import matplotlib as mpl

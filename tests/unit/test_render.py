@@ -282,6 +282,16 @@ def test_metadata() -> None:
         ),
         pytest.param(Reply("a", finish_reason="length"), "Cut at the token limit.", id="limit"),
         pytest.param(
+            Reply(
+                "a",
+                resolved=Resolved(
+                    "m", "x", images=({"name": "<a>.gif", "notes": ["the first of 4 frames"]},)
+                ),
+            ),
+            "Of &lt;a&gt;.gif only the first of 4 frames was sent.",
+            id="frames",
+        ),
+        pytest.param(
             Reply("a", resolved=Resolved("Small", "local")),
             "Answered on this machine by Small.",
             id="local",
