@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from openai_magics import rerun
+from openai_magics import renamed, rerun
 from openai_magics.dialogue import DialogueFile
 from openai_magics.errors import DialogueDamaged, NotebookNotFound
 from openai_magics.exchange import Exchange
@@ -115,6 +115,8 @@ def verify(notebook: Path | str, *, kernel: str | None = None, timeout: float = 
     document = read(path)
     file = DialogueFile(path.with_suffix(".dialogue.json"), path.name)
     findings, exchanges = _read_records(file)
+    if said := renamed.said_of(file.path):
+        findings.append(Finding("renamed", said))
     ran, used = rerun.run(path, document, kernel, timeout)
     by_id = {item.id: item for item in exchanges}
     findings += list(_compare(document, ran, by_id))

@@ -254,3 +254,11 @@ def test_a_miss_that_was_saved_is_no_proof(story: Path) -> None:
     assert report.findings[0].cell == 3
     change_cell(story, 2, metadata={"tags": ["raises-exception"]})
     assert "missing" not in kinds(verify(story))
+
+
+def test_a_renamed_notebook_is_told_to_rename_its_dialogue(story: Path) -> None:
+    """The dialogue file that was left behind under the old name is named, and the name it needs."""
+    new = story.rename(story.with_name("novel.ipynb"))
+    found = next(item for item in verify(new).findings if item.kind == "renamed")
+    assert "story.dialogue.json" in found.what
+    assert "novel.dialogue.json" in found.what

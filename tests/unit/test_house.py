@@ -295,7 +295,7 @@ ROOMS = {
     "views": "chains dialogue errors exchange frames lineage",
     "status": "errors notebook render",
     "rerun": "errors",
-    "verify": "dialogue errors exchange render rerun rounds.steps",
+    "verify": "dialogue errors exchange render renamed rerun rounds.steps",
     # front ends
     "__init__": "",
     "magics": "magics.configurable magics.families",
