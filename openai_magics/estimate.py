@@ -136,14 +136,22 @@ def facts_of_many(requests: Sequence[Request], live: Live, *, recorded: int) -> 
     if target is not None:
         price = prices.cost(target.model, target.endpoint, {"prompt_tokens": count})
     said["price of the prompt"] = "not known" if math.isnan(price) else f"{price:.6f} USD"
-    said["recorded"] = "yes: it would be replayed" if recorded else "no: it would be asked"
-    if not recorded and refused:
-        said["recorded"] = "no: it would be refused"
-    if len(requests) > 1:
-        said["recorded"] = f"{recorded} of {len(requests)} would be replayed"
+    unseen = "images" in said and target is not None and target.local and not local.sees()
+    if unseen and request.kind == "describe":
+        said["seen by"] = "no model (%describe tells size, colours and text without one)"
+    refused = refused or (unseen and request.kind != "describe")
+    said["recorded"] = _recorded(recorded, len(requests), refused=refused)
     if system:
         said["system"] = system
     return said
+
+
+def _recorded(recorded: int, count: int, *, refused: bool) -> str:
+    if count > 1:
+        return f"{recorded} of {count} would be replayed"
+    if recorded:
+        return "yes: it would be replayed"
+    return "no: it would be refused" if refused else "no: it would be asked"
 
 
 def listed(lines: Sequence[str]) -> str:

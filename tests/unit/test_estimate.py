@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -144,6 +145,19 @@ def test_what_the_real_run_would_refuse(tmp_path: Path) -> None:
         assert facts["images"].startswith("not sent: ")
         assert said in facts["images"]
         assert facts["recorded"] == "no: it would be refused"
+
+
+def test_images_that_no_model_sees(session: Session, tmp_path: Path) -> None:
+    """On the engine without a projector a description is made without the model, and that is said."""
+    saved(tmp_path, "a.png", drawing(40, 30))
+    request = session.asking("Hi", AskOptions(images="a.png")).request
+    asked = replace(request, model="local")
+    facts = estimate.facts(replace(asked, kind="describe"), session.live, recorded=False)
+    assert facts["seen by"].startswith("no model (%describe tells size")
+    assert facts["recorded"] == "no: it would be asked"
+    facts = estimate.facts(asked, session.live, recorded=False)
+    assert facts["recorded"] == "no: it would be refused"
+    assert local.running() is None
 
 
 def test_frames_that_are_left_out(tmp_path: Path) -> None:
