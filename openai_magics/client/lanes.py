@@ -46,9 +46,9 @@ class Lanes(httpx2.BaseTransport):
     """
 
     def __init__(self) -> None:
+        self._idle: deque[tuple[float, _Lane]] = deque()
         self._trust = httpx2.create_ssl_context()
         self._trust.set_alpn_protocols(["http/1.1"])
-        self._idle: deque[tuple[float, _Lane]] = deque()
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         lane = self._taken(request.url)
@@ -102,6 +102,8 @@ class _Answer(http.client.HTTPResponse):
         while 100 < self.status < 200 and self.status != http.client.SWITCHING_PROTOCOLS:
             self.headers = self.msg = None  # type: ignore[assignment]
             super().begin()
+        if self.headers.defects:  # the headers after it are lost, the length of the body with them
+            raise http.client.HTTPException("illegal header line")
 
 
 class _Gathering(http.client.HTTPConnection):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import socket
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -207,6 +210,25 @@ def test_a_request_is_sent_as_by_the_client(kind: str) -> None:
         told(lanes.Lanes(), address, body())
         told(httpx2.HTTPTransport(), address, body())
     assert asked[0] == asked[1]
+
+
+def test_a_header_that_is_none() -> None:
+    """A line without a colon fails at once, as by the client: the length after it is not known."""
+    with raw(HEAD + b"X-Odd line\r\nContent-Length: 5\r\n\r\nFine.") as (address, _):
+        ours, its = told(lanes.Lanes(), address), told(httpx2.HTTPTransport(), address)
+    assert ours[0] is its[0] is httpx2.RemoteProtocolError
+    assert "illegal header line" in str(ours[1])
+
+
+def test_certificates_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be made is thrown away without a further complaint."""
+    (tmp_path / "none.pem").write_text("no certificate")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # an exception that nobody catches in __del__ is one
+        with pytest.raises(OSError, match=r"(?i)certificate|PEM|SSL"):
+            lanes.Lanes()
+        gc.collect()
 
 
 def test_a_server_without_tls() -> None:
