@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 __all__ = [
+    "HANDLE",
     "apart",
     "cell_id",
     "code",
@@ -39,6 +40,10 @@ __all__ = [
 
 _calls = itertools.count(1)
 _apart: ContextVar[str | None] = ContextVar("apart", default=None)
+
+
+HANDLE = "vscode:"
+"""How an id begins that is none of the notebook file's, but a front end's own."""
 
 
 def set_apart(name: str) -> None:
@@ -92,7 +97,7 @@ def cell_id(shell: InteractiveShell | None = None) -> str | None:
         return None
     if told.startswith("vscode-notebook-cell:"):
         handle = told.partition("#")[2].partition("s")[0]
-        return f"vscode:{handle}" if handle else None
+        return f"{HANDLE}{handle}" if handle else None
     return told
 
 

@@ -77,9 +77,13 @@ class Checks(Data):
         return self.dialogue.path.with_name(f"{name}.ipynb")
 
     def ran(self) -> dict[str, str]:
-        """Return the cells of this run's records where no front end told them, by record."""
+        """Return the cells of this run's records, by record: told, or known by their source.
+
+        Whoever runs the notebook, they have the ids that are in its file.
+        """
         nameless = self.turns.nameless()
-        return cells_that_ran(self.notebook, nameless) if nameless else {}
+        found = cells_that_ran(self.notebook, nameless) if nameless else {}
+        return {**found, **self.turns.named()}
 
     def check(
         self,

@@ -157,6 +157,10 @@ class Turns:
         """
         return self._taking.shown.ids()
 
+    def named(self) -> dict[str, str]:
+        """Return the cells of this run by the records they show, where their ids were told."""
+        return self._taking.shown.named()
+
     def nameless(self) -> list[tuple[str, list[str]]]:
         """Return the cells of this run whose id was not told, in order: source and record ids."""
         return self._taking.shown.nameless()

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from openai_magics import cells
 from openai_magics import errors as ours
+from openai_magics.conversation import Place
 from openai_magics.training import jobs, repeats, shown
 from openai_magics.training.follow import State
 from openai_magics.training.job import JobOptions, from_mapping
@@ -22,6 +24,7 @@ from openai_magics.training.mend import mend
 from openai_magics.training.repeats import Pair, Repeats
 from openai_magics.training.selection import Selection, chosen
 from openai_magics.training.sources import source_of
+from openai_magics.turns.shown import Shown
 from tests.unit.dialogues import Talk
 
 # --- repeats
@@ -367,3 +370,16 @@ def test_spark(values: list[float], line: str) -> None:
     """Numbers as blocks, at most so many."""
     assert shown.spark(values) == line
     assert len(shown.spark([float(n) for n in range(1000)])) == shown.WIDTH
+
+
+def test_cells_are_known_whoever_runs_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the id where it is the notebook file's; by their source where none, or a handle, is told."""
+    monkeypatch.setattr(cells, "code", lambda: "%ask Hi")
+    shown = Shown()
+    shown.add(Place("a1", "one"), "first")
+    shown.add(Place("vscode:W3", "two"), "second")
+    shown.add(Place(None, "three"), "third")
+    assert shown.named() == {"first": "a1"}
+    assert shown.nameless() == [("%ask Hi", ["second"]), ("%ask Hi", ["third"])]
+    shown.drop(Place("vscode:W3", "four"))
+    assert shown.nameless() == [("%ask Hi", ["third"])]
