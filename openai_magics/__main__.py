@@ -21,7 +21,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from openai_magics.errors import MagicsError, OptionError, nearest
+from openai_magics.errors import MagicsError, OptionError, counted, nearest
 
 if TYPE_CHECKING:
     from openai_magics.repair import Repaired
@@ -136,7 +136,7 @@ def _repair(options: argparse.Namespace) -> int:
 
 
 def _for_people(done: Repaired, *, dry_run: bool) -> str:
-    records = f"{done.kept} record{'' if done.kept == 1 else 's'}"
+    records = counted(done.kept, "record")
     if not done.mended:
         return f"{done.path}: healthy, {records}. It is left as it is."
     text = [f"{done.path}: {'would be mended' if dry_run else 'mended'}, {records}."]

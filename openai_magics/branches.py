@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from openai_magics.chains import Records
 from openai_magics.conversation import Conversation, Place, Turn, path
-from openai_magics.errors import OptionError, nearest
+from openai_magics.errors import OptionError, counted, nearest
 from openai_magics.exchange import Exchange
 from openai_magics.rounds.steps import follows_up
 
@@ -92,7 +92,7 @@ def base(
         )
     begins = [n for n, turn in enumerate(asked) if not turn.follows]
     if branch.number > len(begins):
-        turns = "1 turn" if len(begins) == 1 else f"{len(begins)} turns"
+        turns = counted(len(begins), "turn")
         raise OptionError(
             f"There is no turn {branch.number}: {branch.conversation!r} has {turns} before this one.",
             "\n".join(f"  {n} {said(asked[at])}" for n, at in enumerate(begins, 1)),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 from openai_magics import chat_lines, frames
 from openai_magics.chains import Chain, Records
 from openai_magics.dialogue import DialogueFile
-from openai_magics.errors import OptionError, nearest
+from openai_magics.errors import OptionError, counted, nearest
 from openai_magics.replacing import write_whole
 from openai_magics.transcript import Transcript, line, page
 
@@ -48,8 +48,8 @@ class Exported:
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        turns = _many(self.turns, "turn")
-        head = f"{self.path}: {turns} of {_many(self.conversations, 'conversation')}."
+        turns = counted(self.turns, "turn")
+        head = f"{self.path}: {turns} of {counted(self.conversations, 'conversation')}."
         return " ".join([head, *self.notes])
 
 
@@ -168,10 +168,6 @@ def csv_bytes(frame: pd.DataFrame) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 
-def _many(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
 def _facts(chains: Iterable[Chain]) -> str:
     """Return when, and by which models, what is exported was answered."""
     items = [turn.exchange for chain in chains for turn in chain.turns]
@@ -182,7 +178,9 @@ def _facts(chains: Iterable[Chain]) -> str:
         if item.reply and (name := item.reply.model or item.resolved.model)
     )
     span = " to ".join(dict.fromkeys((days[0], days[-1]))) if days else ""
-    return "; ".join(part for part in (_many(len(items), "turn"), span, ", ".join(models)) if part)
+    return "; ".join(
+        part for part in (counted(len(items), "turn"), span, ", ".join(models)) if part
+    )
 
 
 def _exported(target: Path, chains: Iterable[Chain], notes: Iterable[str] = ()) -> Exported:

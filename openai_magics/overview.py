@@ -8,6 +8,7 @@ from itertools import groupby
 
 from openai_magics.chains import Chain, Records, Turn
 from openai_magics.dialogue import DialogueFile
+from openai_magics.errors import counted
 from openai_magics.exchange import Exchange
 from openai_magics.export import Wanted, transcript
 from openai_magics.transcript import Transcript, line
@@ -45,13 +46,13 @@ def _read(file: DialogueFile, ids: Sequence[str]) -> tuple[str, Transcript | Non
     # The name without its folder, which is another one on another machine.
     name = line(file.path.name)
     if not said:
-        return f"{name}: {_many(len(file), 'record')}, none of them of this run", None
-    heading = f"{name}: {_many(len(said), 'record')} of this run"
+        return f"{name}: {counted(len(file), 'record')}, none of them of this run", None
+    heading = f"{name}: {counted(len(said), 'record')} of this run"
     records = Records(said)
     if len(records.asks) > MOST:
         return f"{heading}, the last {MOST} asks below; all: %dialogue show", last(records.asks)
     conversations = {item.conversation for item in said} - {None}
-    within = f" in {_many(len(conversations), 'conversation')}" if conversations else ""
+    within = f" in {counted(len(conversations), 'conversation')}" if conversations else ""
     return f"{heading}{within}", transcript(records, Wanted())
 
 
@@ -59,7 +60,3 @@ def last(asks: Sequence[Exchange]) -> Transcript:
     """Return the last of some asks as they follow one another, under their conversations."""
     turns = groupby(asks[-MOST:], key=lambda item: item.conversation)
     return Transcript(tuple(Chain(name, tuple(map(Turn, own))) for name, own in turns))
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

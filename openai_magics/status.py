@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from openai_magics import notebook, render
-from openai_magics.errors import MagicsError
+from openai_magics.errors import MagicsError, counted
 from openai_magics.render import Bundle
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def rows(session: Session) -> list[tuple[str, str]]:
     found.append(("mode", f"{mode} ({source})"))
     try:
         held = session.dialogue
-        found.append(("dialogue", f"{held.path} ({_counted(len(held), 'record')})"))
+        found.append(("dialogue", f"{held.path} ({counted(len(held), 'record')})"))
         if (cloud := held.cloud) is not None:
             from openai_magics.cloud.told import aside
 
@@ -72,8 +72,7 @@ def _of_run(session: Session) -> Iterator[tuple[str, str]]:
     """Yield what this run has set: its conversations, the assistant, settings."""
     if session.conversations:
         turns = ", ".join(
-            f"{name} ({_counted(len(c.turns), 'turn')})"
-            for name, c in session.conversations.items()
+            f"{name} ({counted(len(c.turns), 'turn')})" for name, c in session.conversations.items()
         )
         yield "conversations", turns
     if session.thread != "main":
@@ -85,7 +84,3 @@ def _of_run(session: Session) -> Iterator[tuple[str, str]]:
         value, source = session.settings.resolve(name)
         if source != "default":
             yield name, f"{value} ({source})"
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -27,7 +27,7 @@ class Kept:
     """A client of ``openai``, and what it speaks HTTP with.
 
     A question is sent past the client's ``post``, which makes the URL and each header anew for
-    every request: a third of what an ask costs.
+    every request: a quarter of what an ask cost.
 
     Parameters
     ----------

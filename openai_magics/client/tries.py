@@ -23,6 +23,7 @@ from openai_magics.errors import (
     ModelNotFound,
     RequestRefused,
     ServiceError,
+    counted,
 )
 from openai_magics.exchange import Reply, Request
 from openai_magics.keys import Secret, redact
@@ -92,7 +93,7 @@ def watching(
         wait = _wait(problem, tried)
         if left == 0 or call.heard or wait is None:
             raise problem from None
-        times = f"{left} more {'time' if left == 1 else 'times'}"
+        times = counted(left, "more time")
         again = f"Trying again in {wait:.0f} s ({times})."
         call.wait, call.why = wait, f"{problem.problem} {again}"
         call.plain = f"{logs.kind(problem)}. {again}"

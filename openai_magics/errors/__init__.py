@@ -51,6 +51,7 @@ from openai_magics.errors.base import (
     OptionError,
     ReplayMiss,
     SettingError,
+    counted,
     nearest,
 )
 from openai_magics.errors.files import (
@@ -118,6 +119,7 @@ __all__ = [
     "SettingError",
     "TooManyRounds",
     "Unreachable",
+    "counted",
     "nearest",
 ]
 

@@ -18,6 +18,7 @@ __all__ = [
     "OptionError",
     "ReplayMiss",
     "SettingError",
+    "counted",
     "nearest",
 ]
 
@@ -29,6 +30,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
     found = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
     found.sort(key=lambda each: sorted(each) != sorted(name))  # letters that changed places
     return f" (did you mean {found[0]!r}?)" if found else ""
+
+
+def counted(count: int, noun: str, spec: str = "") -> str:
+    """Return a number and its noun, ``"1 turn"``, ``"3 turns"``; *spec* formats the number."""
+    return f"{count:{spec}} {noun}" if count == 1 else f"{count:{spec}} {noun}s"
 
 
 class MagicsError(Exception):

@@ -26,6 +26,7 @@ MOST = 500
 SMALL = 256 * 1024
 """Bytes up to which making a file ready is mostly Python's own work, and decoding it the least."""
 ONE = threading.Lock()
+"""Is held while a small file is made ready."""
 PROCESSORS = threading.Semaphore(os.cpu_count() or 1)
 """Is held while something is done that no more threads than processors can do side by side."""
 

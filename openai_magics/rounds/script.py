@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Union
 
 from openai_magics.conversation import Place, Turn
-from openai_magics.errors import MagicsError, SchemaMismatch, TooManyRounds
+from openai_magics.errors import MagicsError, SchemaMismatch, TooManyRounds, counted
 from openai_magics.exchange import Message, Reply, Request
 from openai_magics.rounds.steps import AGAIN, Step, answers_to, step
 
@@ -135,8 +135,7 @@ def _unforced(request: Request) -> Mapping[str, Any]:
 def _too_many(most: int, reply: Reply, steps: tuple[Step, ...]) -> TooManyRounds:
     names = [str((call.get("function") or {}).get("name")) for call in reply.tool_calls]
     problem = TooManyRounds(
-        f"The model had tools called {most} {'time' if most == 1 else 'times'}, and now wants "
-        f"{', '.join(names)}.",
+        f"The model had tools called {counted(most, 'time')}, and now wants {', '.join(names)}.",
         "Allow more (--max-rounds N), or ask for less at once. What it did is recorded.",
     )
     problem.reply = replace(reply, steps=steps)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from openai_magics.errors import counted
 from openai_magics.training.diagnose import NotJSON, guess, loads
 from openai_magics.training.formats import FORMATS
 from openai_magics.training.lengths import Lengths, auto_epochs, counter, limit
@@ -109,7 +110,7 @@ class Check:
             ("price", self._price),
             (
                 "problems",
-                _counted(self.errors, "error") + ", " + _counted(self.warnings, "warning"),
+                counted(self.errors, "error", ",") + ", " + counted(self.warnings, "warning", ","),
             ),
         ]
         for (severity, kind), count in sorted(self.report.counts.items()):
@@ -122,10 +123,6 @@ class Check:
         if self.price == self.price:
             return f"{self.price:.2f} USD"
         return "not known" + ("" if self.method == "supervised" else f" for {self.method} training")
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def method_of(source: Source) -> str:

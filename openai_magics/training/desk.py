@@ -213,7 +213,7 @@ class Desk(Checks):
             if self.current is None:
                 raise OptionError("Which job?", self._last_kept())
             return self.current
-        if name.startswith("ft:") or ":" in name:
+        if ":" in name:
             for item in self.dialogue:
                 payload = item.reply.payload if item.reply else None
                 job = payload.get("job", payload) if isinstance(payload, dict) else None

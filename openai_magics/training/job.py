@@ -26,6 +26,7 @@ HYPER: Mapping[str, tuple[type, float, float]] = {
 """Hyperparameters with their bounds (``FineTuneSupervisedHyperparameters`` and its like)."""
 ANY = Columns()
 MOST_METADATA = 15
+"""Keys: the API takes 16, and one marks the job (see `openai_magics.training.submit`)."""
 EFFORTS = ("default", "low", "medium", "high")
 
 

@@ -18,6 +18,7 @@ from openai_magics.training.submit import MARK
 __all__ = ["Lineage", "cells_that_make", "cells_that_ran", "lineage"]
 
 LARGEST = 50_000_000
+"""Bytes of a notebook that is looked into."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from openai_magics.training import leaks
 from openai_magics.training.diagnose import NotJSON, answers_of, diagnose, loads
 from openai_magics.training.formats import identity
 from openai_magics.training.messages import ALIASES, OPENERS, ROLES, SURROGATE
-from openai_magics.training.sources import Source, line_of
+from openai_magics.training.sources import Block, Source, line_of
 
 __all__ = ["Mended", "mend"]
 
@@ -68,7 +68,7 @@ def mend(source: Source, method: str, validation: Source | None = None) -> Mende
     path, file = _new(folder, Path(source.name.rstrip("/")).stem or "data")
     try:
         with file:
-            for line in _lines(source, changed, left):
+            for line in _lines(_noted(source, changed, left)):
                 example, notes, reason = _mended(line, method)
                 if example is None:
                     left[reason] += 1
@@ -103,14 +103,17 @@ def _new(folder: Path, stem: str) -> tuple[Path, Any]:
     raise OptionError(f"{folder} holds a thousand mended copies.", "Remove some.")
 
 
-def _lines(
-    source: Source, changed: Counter[str] | None = None, left: Counter[str] | None = None
-) -> Iterator[bytes]:
+def _noted(source: Source, changed: Counter[str], left: Counter[str]) -> Iterator[Block]:
+    """Yield the blocks of a source; count what it mends itself, and what it leaves out."""
     for block in source.blocks():
-        if changed is not None and left is not None:
-            whole = (each for each in block.problems if each.kind == "encoding")
-            changed.update("encoding of the file" for _ in whole)
-            left.update(each.kind for each in block.problems if each.kind in LEFT_OUT)
+        whole = (each for each in block.problems if each.kind == "encoding")
+        changed.update("encoding of the file" for _ in whole)
+        left.update(each.kind for each in block.problems if each.kind in LEFT_OUT)
+        yield block
+
+
+def _lines(blocks: Iterable[Block]) -> Iterator[bytes]:
+    for block in blocks:
         yield from block.data.removesuffix(b"\n").split(b"\n") if block.data else ()
 
 
@@ -121,7 +124,7 @@ def _key(example: Mapping[str, Any], method: str) -> tuple[int, int]:
 
 
 def _identities(source: Source, method: str) -> Iterator[tuple[int, int]]:
-    for line in _lines(source):
+    for line in _lines(source.blocks()):
         example, _, _ = _mended(line, method)
         if example is not None:
             yield _key(example, method)

@@ -25,10 +25,12 @@ from openai_magics.training.tables import Columns, maker
 __all__ = ["BLOCK", "SUFFIXES", "Block", "Source", "source_of"]
 
 BLOCK = 1 << 18
+"""Bytes that are read at once."""
 LONGEST = 1 << 25
 """Bytes of a line: a longer one is no example of any service."""
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 ROWS = 500
+"""Rows of a table in a block."""
 Rows: TypeAlias = Iterator[tuple[int, Mapping[str, Any] | Problem]]
 
 

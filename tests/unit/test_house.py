@@ -200,7 +200,7 @@ ROOMS = {
     "training.numbered": "training.sources",
     "training.own": "training.lengths training.numbered training.problems training.scan "
     "training.sources",
-    "training.check": "training.diagnose training.formats training.lengths training.own "
+    "training.check": "errors training.diagnose training.formats training.lengths training.own "
     "training.problems training.scan training.sources",
     "training.checked": "calls exchange training.check training.lengths training.problems "
     "training.sources",
@@ -291,7 +291,7 @@ ROOMS = {
     "sent": "exchange wire.chat",
     "glance": "chains dialogue errors exchange frames",
     "browse": "dialogue errors exchange frames glance sent",
-    "overview": "chains dialogue exchange export transcript",
+    "overview": "chains dialogue errors exchange export transcript",
     "views": "chains dialogue errors exchange frames lineage",
     "status": "errors notebook render",
     "rerun": "errors",

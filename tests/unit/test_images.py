@@ -98,7 +98,7 @@ def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tmp_path: Path) -> 
         ("a long prompt " * 60, "There is no file 'a long prompt"),
         ("~nobody-at-all/x.png", "There is no file '~nobody-at-all/x.png'"),
         ("ftp://example.org/x.png", "'ftp://example.org/x.png' is no http or https address."),
-        ("file:///tmp/x.png", "'file:///tmp/x.png' is no http or https address."),
+        ("file:///pictures/x.png", "'file:///pictures/x.png' is no http or https address."),
         ("https:///x.png", "'https:///x.png' is no address of the web."),
         ("https://example.org/a b.png", "'https://example.org/a b.png' is no address of the web."),
         ("https://[::1/x.png", "'https://[::1/x.png' is no address"),

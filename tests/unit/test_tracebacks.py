@@ -45,9 +45,9 @@ class Machine:
         raise AssertionError("nothing was raised")
 
 
-HERE = ("/tmp/ipykernel_41/{}.py", "/usr/lib/python3/library/core.py", 0)
+HERE = ("/cells/ipykernel_41/{}.py", "/library/core.py", 0)
 MACHINES = {
-    "another process": ("/tmp/ipykernel_97123/{}.py", *HERE[1:]),
+    "another process": ("/cells/ipykernel_97123/{}.py", *HERE[1:]),
     "macOS": ("/var/folders/q_/x1/T/ipykernel_5/{}.py", "/opt/lib/library/core.py", 40),
     "Windows": (
         r"C:\Users\Jane Doe\AppData\Local\Temp\ipykernel_5\{}.py",
