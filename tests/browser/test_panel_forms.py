@@ -221,6 +221,7 @@ def test_images(lab: Lab, page: Any, server: ScriptedServer) -> None:
         rows.nth(number).get_by_text("described").wait_for()
     other.get_by_role("grid", name="Images").locator("tbody tr").nth(2).get_by_text(said).wait_for()
     rows.nth(1).click()
+    panel.get_by_role("heading", name="boat.png").wait_for()  # until then another is chosen
     edit = panel.get_by_label("Description", exact=True)
     page.wait_for_function("() => document.querySelector('.oai-images textarea').value.length > 9")
     edit.fill("A boat, all orange.")
